@@ -1,0 +1,59 @@
+# make demo        a platform on three hosts of this machine (Debian 12, root)     make demo-down   takes it away
+# make test        everything: format, lints, tests, end-to-end tests on real hosts
+# make dist        the binary that is shipped: static, optimised
+SHELL := /bin/bash
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+SCRIPTS := tests/fleet/lib.sh tests/fleet/prepare tests/fleet/fleet tests/fleet/image $(addprefix tests/fleet/rocky/,build repository host.sh packages.sh) \
+  examples/demo/demo examples/demo/registry examples/demo/elsewhere examples/demo/images/build examples/demo/images/slim examples/demo/images/versions \
+  .ci/run $(wildcard examples/demo/images/*/entrypoint examples/demo/images/*/healthcheck)
+E2E := $(wildcard tests/e2e.rs tests/e2e/main.rs)
+NEXTEST := $(shell PATH="$(PATH)" command -v cargo-nextest)
+MUSL := x86_64-unknown-linux-musl
+
+.PHONY: build demo demo-down test e2e lint dist clean-cache
+
+build:
+	cargo build --workspace
+
+demo:
+	@examples/demo/demo up
+
+demo-down:
+	@examples/demo/demo down
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	@if command -v shellcheck >/dev/null; then echo shellcheck -x; shellcheck -x $(SCRIPTS); \
+	else echo "SKIPPED: shellcheck is not installed (apt-get install shellcheck)"; fi
+
+# Last, so that the summary of the tests is what stands at the end.
+test: lint
+ifneq ($(NEXTEST),)
+	cargo nextest run --workspace $(if $(E2E),-E 'not binary(=e2e)') --no-tests pass
+else
+	cargo test --workspace $(if $(E2E),-- --skip story)
+endif
+ifneq ($(E2E),)
+	$(MAKE) e2e
+endif
+
+# Real hosts: they need the engine, the tool and the services of the demo.
+e2e:
+	tests/fleet/prepare
+	cargo build --workspace
+ifneq ($(NEXTEST),)
+	cargo nextest run --test e2e --no-fail-fast
+else
+	cargo test --test e2e
+endif
+
+dist:
+	rustup target list --installed | grep -qx $(MUSL) || rustup target add $(MUSL)
+	CC_x86_64_unknown_linux_musl=gcc cargo build --locked --profile dist --target $(MUSL) -p reemo-infra
+	@ls -l target/$(MUSL)/dist/reemo-infra && sha256sum target/$(MUSL)/dist/reemo-infra
+
+# What is kept so that a second fleet or demo is quick: the images of hosts and services in Docker's store.
+clean-cache:
+	docker images --format '{{.Repository}}:{{.Tag}}' | grep -E '^reemo-(fleet|demo)/' | xargs --no-run-if-empty docker rmi --force >/dev/null

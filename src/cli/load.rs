@@ -1,0 +1,111 @@
+//! Reading inventory, variables and roles, and checking all of it, without a connection.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use reemo_model::catalogue::Catalogue;
+use reemo_model::declare::{Declarations, check};
+use reemo_model::diag::{Diagnostic, Diagnostics, Texts};
+use reemo_model::inventory::{self, Cluster, Inventory, pattern};
+use reemo_model::template::Engine;
+use reemo_model::vars::{Vars, extra};
+
+use super::args::{ConnectOptions, InventoryOptions};
+use super::disk::Disk;
+use super::embed;
+use super::prepare::Exit;
+
+/// Everything that was read.
+pub struct Loaded {
+    /// Hosts and groups.
+    pub inventory: Arc<Inventory>,
+    /// Variables of all hosts.
+    pub vars: Arc<Vars>,
+    /// Roles.
+    pub catalogue: Catalogue,
+    /// Clusters that have a host in the run, whole: what a cluster is does not depend on `--limit`.
+    pub clusters: Vec<Cluster>,
+    /// Hosts of `--limit`; `None`: all.
+    pub limit: Option<Vec<String>>,
+    /// Texts of the files, for messages.
+    pub texts: Texts,
+    /// Login flags.
+    pub connect: ConnectOptions,
+}
+
+/// Reads; what is wrong goes to `diagnostics`. Only what leaves nothing to check further is an `Err`.
+pub fn load(
+    options: &InventoryOptions,
+    connect: &ConnectOptions,
+    diagnostics: &mut Diagnostics,
+) -> Result<Loaded, Exit> {
+    if options.inventory.is_empty() {
+        return Err(Exit::usage("no inventory was given: -i inventory.yml"));
+    }
+    let catalogue = embed::catalogue(options.roles.as_deref()).map_err(|e| Exit::invalid(e.to_string()))?;
+    let declarations = Declarations::read(&catalogue.variables).map_err(Exit::invalid)?;
+    for source in options.inventory.iter().filter(|s| !s.contains(',')) {
+        if let Err(e) = std::fs::metadata(Path::new(source)) {
+            let hint = "give a file, a directory, or hosts with a comma: `-i host1,`".into();
+            return Err(Exit { hint, ..Exit::invalid(format!("cannot read the inventory `{source}`: {e}")) });
+        }
+    }
+    let read = inventory::load(&Disk, &options.inventory, &Default::default());
+    let mut texts = read.texts;
+    let read_badly = read.diagnostics.strict();
+    let unread = read_badly.has_errors();
+    diagnostics.extend(read_badly);
+    let extra = extra::parse(&options.extra_vars, &Disk, &mut texts, diagnostics);
+    texts.hide(declarations.secret_names().map(str::to_owned));
+    let inventory = Arc::new(read.inventory);
+    let vars = Arc::new(Vars::new(inventory.clone()).with_declarations(&declarations).with_extra(extra));
+    let checked = check(&vars, &declarations, &Engine::new());
+    // A file that cannot be read is why there are no hosts: that is said already.
+    let known = |d: &Diagnostic| d.code == "inventory-empty" && unread;
+    diagnostics.extend(checked.diagnostics.into_iter().filter(|d| !known(d)).collect());
+    without_effect(&inventory, diagnostics);
+    let limit = limit(&inventory, &options.limit)?;
+    let mut clusters = checked.clusters;
+    if let Some(chosen) = &limit {
+        clusters.retain(|c| c.hosts.iter().any(|h| chosen.contains(h)));
+        if clusters.is_empty() && !diagnostics.has_errors() {
+            return Err(Exit::usage("--limit leaves no host of a manager group"));
+        }
+    }
+    Ok(Loaded { inventory, vars, catalogue, clusters, limit, texts, connect: connect.clone() })
+}
+
+/// Variables that are read for the inventory's sake, and do nothing yet: nothing is silently ignored.
+const WITHOUT_EFFECT: [&str; 4] = ["DB_STORAGE", "LOAD_IMAGE", "LOCAL_PATH", "REGISTRY_TLS_VERIFY"];
+
+fn without_effect(inventory: &Inventory, diagnostics: &mut Diagnostics) {
+    for vars in inventory.groups.values().map(|g| &g.vars).chain(inventory.hosts.values().map(|h| &h.vars)) {
+        for (name, var) in vars.iter().filter(|(n, _)| WITHOUT_EFFECT.contains(&n.as_str())) {
+            let problem = Diagnostic::warning("variable-without-effect", format!("`{name}` has no effect yet"));
+            diagnostics
+                .push(problem.at(var.key_place()).help("it is accepted so that the inventory can stay as it is"));
+        }
+    }
+}
+
+/// The hosts that `--limit` selects.
+fn limit(inventory: &Inventory, parts: &[String]) -> Result<Option<Vec<String>>, Exit> {
+    if parts.is_empty() {
+        return Ok(None);
+    }
+    let mut words = Vec::new();
+    for part in parts {
+        match part.strip_prefix('@') {
+            Some(file) => {
+                let text = std::fs::read_to_string(file).map_err(|e| Exit::usage(format!("--limit {part}: {e}")))?;
+                words.extend(text.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned));
+            }
+            None => words.push(part.clone()),
+        }
+    }
+    let chosen = pattern::select_parts(inventory, &words).map_err(|e| Exit::usage(e.to_string()))?;
+    match chosen.unmatched.first() {
+        Some(part) => Err(Exit::usage(format!("--limit: {part}"))),
+        None => Ok(Some(chosen.hosts)),
+    }
+}

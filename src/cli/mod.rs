@@ -1,0 +1,52 @@
+//! The commands: one file each.
+
+pub mod apply;
+pub mod args;
+mod disk;
+mod embed;
+mod exec;
+mod graph;
+mod inventory;
+mod load;
+mod output;
+mod portal_certs;
+pub mod prepare;
+mod render;
+mod reset;
+mod site;
+mod status;
+mod target;
+
+use args::{Cli, Command, OutputArgs};
+use prepare::Exit;
+
+/// Runs a command line; returns the exit code.
+pub async fn main(cli: Cli) -> u8 {
+    let result = match &cli.command {
+        Command::Apply(args) => apply::run(args, "apply").await,
+        Command::Plan(args) => apply::run(args, "plan").await,
+        Command::Maintenance(args) => apply::maintenance(args).await,
+        Command::Status(args) => status::run(args).await,
+        Command::Graph(args) => graph::run(args),
+        Command::Exec(args) => exec::run(args).await,
+        Command::Logs(args) => exec::logs(args).await,
+        Command::Reset(args) => reset::run(args).await,
+        Command::Inventory(args) => inventory::run(args),
+        Command::UiDemo(args) => demo(args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(exit) => {
+            output::printer(&OutputArgs::default()).error(&exit.message, &exit.hint);
+            exit.code
+        }
+    }
+}
+
+fn demo(args: &OutputArgs) -> Result<u8, Exit> {
+    let options = output::options(args, true, None);
+    let (events, ui) = reemo_ui::Ui::start(&options).map_err(|e| Exit::failed(e.to_string()))?;
+    reemo_ui::play(&events, reemo_ui::Scene::Apply, std::time::Duration::from_millis(120));
+    ui.finish();
+    Ok(0)
+}

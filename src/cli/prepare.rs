@@ -1,0 +1,165 @@
+//! Everything before the first connection: read, check, render. What is wrong is said all together.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use reemo_model::diag::Diagnostics;
+use reemo_pki::{Passphrase, Store};
+
+use super::args::{ConnectOptions, InventoryOptions, OutputArgs};
+use super::load::{self, Loaded};
+use super::{output, site};
+use crate::engine::site::Site;
+
+/// Why the program ends without a recap.
+#[derive(Debug)]
+pub struct Exit {
+    /// Exit code.
+    pub code: u8,
+    /// For people.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl Exit {
+    fn new(code: u8, message: impl Into<String>) -> Self {
+        Exit { code, message: message.into(), hint: String::new() }
+    }
+
+    /// Code 2: a host or the platform failed.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(2, message)
+    }
+
+    /// Code 3: configuration or inventory invalid.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(3, message)
+    }
+
+    /// Code 5: the command line is wrong.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(5, message)
+    }
+
+    /// Code 8: refused by a safety gate.
+    pub fn refused(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Exit { code: 8, message: message.into(), hint: hint.into() }
+    }
+}
+
+/// A site ready to be connected to.
+pub struct Ready {
+    /// What was read.
+    pub loaded: Loaded,
+    /// What is wanted.
+    pub site: Arc<Site>,
+    /// The certificates.
+    pub pki: Pki,
+}
+
+/// The internal certificates of an inventory.
+pub struct Pki {
+    /// Where they are kept.
+    pub folder: PathBuf,
+    passphrase: Option<PathBuf>,
+    /// Opened, or provisional while the folder does not exist.
+    pub store: Arc<Store>,
+}
+
+impl Pki {
+    fn open(options: &InventoryOptions, now: Timestamp, write: bool) -> Result<Pki, Exit> {
+        let folder = options.pki_dir.clone().unwrap_or_else(|| beside(&options.inventory));
+        let passphrase = options.pki_passphrase_file.clone();
+        let store = if Store::exists(&folder) {
+            Store::open(&folder, &source(&passphrase)).map(|s| if write { s } else { s.read_only() })
+        } else {
+            Store::ephemeral(None, now)
+        };
+        let store = store.map_err(|e| Exit { code: 3, message: e.to_string(), hint: e.hint.clone() })?;
+        Ok(Pki { folder, passphrase, store: Arc::new(store) })
+    }
+
+    /// Makes the folder: only an apply that is about to use it does.
+    pub fn create(&mut self, now: Timestamp) -> Result<(), Exit> {
+        let store = Store::create(&self.folder, &source(&self.passphrase), now).map_err(|e| Exit {
+            code: 3,
+            message: e.to_string(),
+            hint: e.hint.clone(),
+        })?;
+        self.store = Arc::new(store);
+        Ok(())
+    }
+}
+
+/// The operator's file, or a key of ours in the configuration directory: apart from what it opens.
+fn source(file: &Option<PathBuf>) -> Passphrase {
+    match file {
+        Some(path) => Passphrase::File(path.clone()),
+        None => {
+            let config = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+            let home = || std::env::var_os("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from);
+            Passphrase::KeyFile(config.unwrap_or_else(|| home().join(".config")).join("reemo-infra/pki.key"))
+        }
+    }
+}
+
+/// `.reemo/<name>` beside the inventory.
+fn beside(inventory: &[String]) -> PathBuf {
+    let first = inventory.first().cloned().unwrap_or_default();
+    let path = PathBuf::from(first);
+    let dir = path.parent().map(PathBuf::from).unwrap_or_default();
+    let stem = path.file_stem().map_or_else(|| "site".into(), |s| s.to_string_lossy().into_owned());
+    dir.join(".reemo").join(stem)
+}
+
+/// Reads and checks everything. Warnings are printed; errors end the program with code 3.
+pub fn read(inventory: &InventoryOptions, connect: &ConnectOptions) -> Result<Ready, Exit> {
+    prepare(inventory, connect, false)
+}
+
+/// The same for a run that may issue certificates.
+pub fn to_write(inventory: &InventoryOptions, connect: &ConnectOptions) -> Result<Ready, Exit> {
+    prepare(inventory, connect, true)
+}
+
+fn prepare(inventory: &InventoryOptions, connect: &ConnectOptions, write: bool) -> Result<Ready, Exit> {
+    let now = Timestamp::now();
+    let mut diagnostics = Diagnostics::new();
+    let loaded = load::load(inventory, connect, &mut diagnostics)?;
+    stop_on_errors(&loaded, &mut diagnostics)?;
+    let pki = Pki::open(inventory, now, write)?;
+    let site = site::build(&loaded, &pki.store, now, &mut diagnostics);
+    stop_on_errors(&loaded, &mut diagnostics)?;
+    warn(&loaded, diagnostics);
+    Ok(Ready { loaded, site: Arc::new(site), pki })
+}
+
+impl Ready {
+    /// The site again, after the certificates were made.
+    pub fn rebuild(&mut self) -> Result<(), Exit> {
+        let mut diagnostics = Diagnostics::new();
+        let site = site::build(&self.loaded, &self.pki.store, Timestamp::now(), &mut diagnostics);
+        stop_on_errors(&self.loaded, &mut diagnostics)?;
+        self.site = Arc::new(site);
+        Ok(())
+    }
+}
+
+fn stop_on_errors(loaded: &Loaded, diagnostics: &mut Diagnostics) -> Result<(), Exit> {
+    if !diagnostics.has_errors() {
+        return Ok(());
+    }
+    diagnostics.sort();
+    diagnostics.attach(&loaded.texts);
+    Err(Exit::invalid(diagnostics.render()))
+}
+
+fn warn(loaded: &Loaded, mut diagnostics: Diagnostics) {
+    diagnostics.attach(&loaded.texts);
+    let mut printer = output::printer(&OutputArgs::default());
+    for warning in diagnostics.warnings() {
+        printer.note(&warning.render());
+    }
+}

@@ -1,0 +1,253 @@
+//! From inventory, roles and certificates to the site a run works on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use reemo_model::diag::{Diagnostic, Diagnostics};
+use reemo_model::op::RegistryAuth;
+use reemo_model::secret::{Blob, Secret};
+use reemo_model::template::{Engine, Scope, Value, from_json};
+use reemo_model::vars::Vars;
+use reemo_model::wanted::{ClusterShape, Render, Wanted, WantedService, plain, render, truthy};
+use reemo_pki::Store;
+use reemo_resource::swarm::material::Material;
+use serde_json::{Value as Json, json};
+
+use super::load::Loaded;
+use super::render::ClusterScope;
+use super::{portal_certs, target};
+use crate::engine::site::{ClusterSite, HostSite, Settings, Site};
+
+/// Name and user of the internal database; the vendor's are not public.
+const INTERNAL_DATABASE: &str = "reemo";
+
+/// Builds the site. Problems are collected in `diagnostics`; the site is whole only if it has no errors.
+pub fn build(loaded: &Loaded, store: &Arc<Store>, now: Timestamp, diagnostics: &mut Diagnostics) -> Site {
+    let mut clusters = IndexMap::new();
+    let mut hosts = IndexMap::new();
+    for cluster in &loaded.clusters {
+        let Some(first) = cluster.hosts.first() else { continue };
+        let scope = scope(loaded, store, first);
+        let problems = diagnostics.errors().count();
+        let shape = ClusterShape {
+            name: cluster.name.clone(),
+            environment: cluster.environment.word().to_owned(),
+            nodes: cluster.hosts.iter().map(|h| (h.clone(), address_of(loaded, store, h))).collect(),
+        };
+        match cluster_site(loaded, store, first, scope, &shape, now) {
+            Ok(site) => {
+                clusters.insert(cluster.name.clone(), site);
+            }
+            Err(errors) if diagnostics.errors().count() == problems => {
+                errors.into_iter().for_each(|error| diagnostics.push(error));
+            }
+            Err(_) => {}
+        }
+        for host in &cluster.hosts {
+            let scope = self::scope(loaded, store, host);
+            match target::of(loaded, &scope, host) {
+                Ok(target) => {
+                    let advertise = scope.get_json("SWARM_ADVERTISE_ADDR").ok().flatten().map(|v| plain(&v));
+                    let in_run = loaded.limit.as_ref().is_none_or(|l| l.contains(host));
+                    hosts.insert(host.clone(), HostSite { cluster: cluster.name.clone(), target, advertise, in_run });
+                }
+                Err(problem) => diagnostics.push(problem),
+            }
+        }
+    }
+    Site { clusters, hosts }
+}
+
+/// A host's variables, with the functions that roles may use.
+pub fn scope(loaded: &Loaded, store: &Arc<Store>, host: &str) -> Scope {
+    let store = store.clone();
+    let engine = Engine::with(move |env| {
+        let store = store.clone();
+        env.add_function("generated", move |name: String| {
+            let secret = store.generated(&name);
+            secret.expose_str().unwrap_or_default().to_owned()
+        });
+        env.add_function("truthy", |value: Value| truthy(&reemo_model::template::to_json(&value)));
+    });
+    Scope::new(&engine, loaded.vars.of_host(host))
+}
+
+fn address_of(loaded: &Loaded, store: &Arc<Store>, host: &str) -> String {
+    let said = scope(loaded, store, host).get_json("ansible_host").ok().flatten();
+    said.map_or_else(|| host.to_owned(), |v| plain(&v))
+}
+
+fn cluster_site(
+    loaded: &Loaded,
+    store: &Arc<Store>,
+    host: &str,
+    scope: Scope,
+    shape: &ClusterShape,
+    now: Timestamp,
+) -> Result<ClusterSite, Diagnostics> {
+    let one = |e: String| Diagnostic::error("role", format!("{}: {e}", shape.name));
+    let variables = Variables { vars: &loaded.vars, host, scope: ClusterScope(scope.clone()) };
+    let db = database(&variables, store)?;
+    let (certs, url) = (variables.get("TRAEFIK_SSL_CERTS")?, variables.text("PORTAL_URL")?);
+    let written = loaded.vars.find(host, "TRAEFIK_SSL_CERTS");
+    let certs = portal_certs::read(certs.as_ref(), written.as_ref(), url.as_deref(), now)?;
+    let settings = settings(&variables)?;
+    let mut scope = scope.with("db", from_json(&db)).with("traefik_certs", from_json(&certs));
+    if shape.environment == "portal" && variables.get("API_IP")?.is_none() {
+        scope = scope.with("API_IP", from_json(&api_addresses(loaded, store)));
+    }
+    let scope = ClusterScope(scope);
+    shared_secret(loaded, shape, &scope)?;
+    let rendered = render(&loaded.catalogue, shape, &scope);
+    let wanted = rendered.map_err(|errors| errors.into_iter().map(one).collect::<Diagnostics>())?;
+    let materials = materials(&wanted, store, now).map_err(one)?;
+    Ok(ClusterSite { wanted, materials, settings, site_id: store.site_id() })
+}
+
+/// Portals and api on different Swarms prove themselves to each other with a secret both are given.
+fn shared_secret(loaded: &Loaded, shape: &ClusterShape, scope: &ClusterScope) -> Result<(), Diagnostic> {
+    let split = loaded.clusters.iter().any(|c| c.environment.word() == "portal");
+    let concerned = split && matches!(shape.environment.as_str(), "portal" | "api");
+    if !concerned || scope.variable("HMACSECRET").is_ok_and(|v| v.is_some()) {
+        return Ok(());
+    }
+    Err(Diagnostic::error("hmac-missing", format!("{}: HMACSECRET is not set", shape.name))
+        .help("portals and api are on different Swarms here: set HMACSECRET once, under `all: vars:`"))
+}
+
+/// `API_IP` where nobody says: the hosts of the api clusters.
+fn api_addresses(loaded: &Loaded, store: &Arc<Store>) -> Json {
+    let hosts = loaded.clusters.iter().filter(|c| c.environment.word() == "api").flat_map(|c| &c.hosts);
+    hosts.map(|h| json!({"ip": address_of(loaded, store, h)})).collect()
+}
+
+/// A cluster's variables, with the place of each for what is wrong with it.
+struct Variables<'a> {
+    vars: &'a Vars,
+    host: &'a str,
+    scope: ClusterScope,
+}
+
+impl Variables<'_> {
+    fn get(&self, name: &str) -> Result<Option<Json>, Diagnostic> {
+        let value = self.scope.variable(name).map_err(|e| self.wrong(name, e))?;
+        Ok(value.filter(|v| !v.is_null()))
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>, Diagnostic> {
+        Ok(self.get(name)?.map(|v| plain(&v)).filter(|s| !s.is_empty()))
+    }
+
+    fn flag(&self, name: &str) -> Result<bool, Diagnostic> {
+        Ok(self.get(name)?.is_some_and(|v| truthy(&v)))
+    }
+
+    fn wrong(&self, name: &str, why: impl Into<String>) -> Diagnostic {
+        Diagnostic::error("variable-value", why).at(self.vars.find(self.host, name).and_then(|d| d.place))
+    }
+}
+
+/// `db`: the external database of the five `DB_*` variables, or the internal one.
+fn database(variables: &Variables<'_>, store: &Store) -> Result<Json, Diagnostic> {
+    let names = ["DB_USER", "DB_USER_PASSWORD", "DB_NAME", "DB_HOST", "DB_DIALECT"];
+    let mut given = BTreeMap::new();
+    for name in names {
+        if let Some(value) = variables.get(name)? {
+            given.insert(name, plain(&value));
+        }
+    }
+    let port = variables.text("DB_PORT")?.unwrap_or_else(|| "3306".to_owned());
+    match given.len() {
+        0 => {
+            let password = store.generated("mysql_user");
+            Ok(json!({
+                "internal": true, "host": "reemo_mysql", "port": "3306",
+                "name": INTERNAL_DATABASE, "user": INTERNAL_DATABASE,
+                "password": password.expose_str().unwrap_or_default(),
+            }))
+        }
+        5 => Ok(json!({
+            "internal": false, "host": given["DB_HOST"], "port": port, "name": given["DB_NAME"],
+            "user": given["DB_USER"], "password": given["DB_USER_PASSWORD"],
+        })),
+        _ => {
+            let (there, missing): (Vec<&str>, Vec<&str>) = names.into_iter().partition(|n| given.contains_key(n));
+            let why = format!("an external database needs all five of {}", names.join(", "));
+            let help =
+                format!("add {}, or remove {} to use the internal database", missing.join(", "), there.join(", "));
+            Err(variables.wrong(there[0], why).help(help))
+        }
+    }
+}
+
+fn settings(variables: &Variables<'_>) -> Result<Settings, Diagnostic> {
+    let text = |name: &str| variables.text(name);
+    let server = text("REGISTRY_URL")?.unwrap_or_default();
+    let registry = match (text("REGISTRY_USERNAME")?, text("REGISTRY_PASSWORD")?) {
+        (Some(username), Some(password)) => {
+            Some(RegistryAuth { server: server.clone(), username, password: Secret::new(password) })
+        }
+        _ => None,
+    };
+    let registry_ca = match text("REGISTRY_CA_FILE")? {
+        Some(path) => {
+            let bytes = std::fs::read(&path).map_err(|e| {
+                let help = "give a file on this machine with the certificate of the registry's authority";
+                variables.wrong("REGISTRY_CA_FILE", format!("REGISTRY_CA_FILE: cannot read {path}: {e}")).help(help)
+            })?;
+            Some((server.split('/').next().unwrap_or_default().to_owned(), Blob::Plain(bytes)))
+        }
+        None => None,
+    };
+    let daemon = match variables.get("DOCKER_DAEMON_OPTIONS")? {
+        Some(Json::Object(map)) => map,
+        _ => serde_json::Map::new(),
+    };
+    Ok(Settings {
+        install_docker: variables.flag("INSTALL_DOCKER")?,
+        init_db: variables.flag("INIT_DB")?,
+        daemon,
+        repo_url: text("DOCKER_REPO_URL")?,
+        repo_key: text("DOCKER_REPO_KEY")?,
+        registry,
+        registry_ca,
+        health: variables.flag("HEALTHCHECK_ENABLE")?,
+        portal_url: text("PORTAL_URL")?,
+    })
+}
+
+/// Secrets and configs of all services, certificates included, named by content.
+fn materials(wanted: &Wanted, store: &Store, now: Timestamp) -> Result<Vec<Arc<Material>>, String> {
+    let mut all = Vec::new();
+    for service in &wanted.services {
+        let mut add = |target: &str, data: Blob, mode: u32| {
+            let hash = store.keyed_hash(data.bytes());
+            all.push(Arc::new(Material::new(&service.name, target, data, mode, &hash)));
+        };
+        for (target, content) in certificates(service, store, now)? {
+            add(target, Blob::Secret(content), 0o400);
+        }
+        for material in service.secrets.iter().chain(&service.configs) {
+            add(&material.target, material.data.clone(), material.mode);
+        }
+    }
+    Ok(all)
+}
+
+fn certificates(service: &WantedService, store: &Store, now: Timestamp) -> Result<Vec<(&'static str, Secret)>, String> {
+    let Some(kind) = service.tls else { return Ok(Vec::new()) };
+    let leaf = store.leaf(&service.name, &[], now).map_err(|e| format!("certificate of {}: {e}", service.name))?;
+    let mut files = vec![
+        ("tls.crt", Secret::unregistered(leaf.cert_pem.as_bytes())),
+        ("tls.key", leaf.key.clone()),
+        ("ca.crt", Secret::unregistered(store.ca_pem())),
+    ];
+    if kind == reemo_model::catalogue::Tls::Bundle {
+        let mut pem = leaf.key.expose().to_vec();
+        pem.extend_from_slice(leaf.cert_pem.as_bytes());
+        files.push(("tls.pem", Secret::unregistered(pem)));
+    }
+    Ok(files)
+}

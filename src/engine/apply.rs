@@ -1,0 +1,371 @@
+//! The shape of a run: connect, observe, plan, and for an apply: act, prove, verify, or put back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use reemo_model::change::Verdict;
+use reemo_model::event::{Counts, Event, Outcome, Shown, Sink, Trips};
+use reemo_resource::host::{Directory, File, HostResource, Wanted, observe_plan};
+use reemo_resource::os::FAMILIES;
+use reemo_resource::probe::Probe;
+
+use super::evaluate::{View, repository_file};
+use super::fault::{Fault, FaultKind};
+use super::fleet::Fleet;
+use super::graph::TaskGraph;
+use super::order;
+use super::preflight::DATA_MARKER;
+use super::rollback;
+use super::run::{Ending, Options, Run};
+use super::site::Site;
+use super::task::{Task, What};
+use super::world::World;
+
+/// Exit codes, in the words of `docs/exit-codes.md`. When several hold: 130 > 1 > 7 > 8 > 6 > 2 > 4.
+pub mod exit {
+    /// Everything is as wanted.
+    pub const OK: u8 = 0;
+    /// A task failed.
+    pub const FAILED: u8 = 2;
+    /// A host could not be reached.
+    pub const UNREACHABLE: u8 = 4;
+    /// The run failed; the old release is proven to serve.
+    pub const ROLLED_BACK: u8 = 6;
+    /// A safety gate said no.
+    pub const REFUSED: u8 = 8;
+    /// `--detailed-exitcode`: changes are pending.
+    pub const PENDING: u8 = 10;
+}
+
+/// What an operator asks of a run.
+#[derive(Clone, Default)]
+pub struct Ask {
+    /// Tags and forks.
+    pub options: Options,
+    /// Compare only.
+    pub check: bool,
+    /// Go on without hosts that cannot be reached.
+    pub skip_unreachable: bool,
+    /// Exit 10 if a check finds changes.
+    pub detailed_exitcode: bool,
+    /// The command as the operator would type it again, without the program's name.
+    pub again: String,
+}
+
+/// Runs it; returns the exit code.
+pub async fn run(site: Arc<Site>, graph: TaskGraph, ask: &Ask, events: Sink) -> u8 {
+    let started = Instant::now();
+    let probes = probes(&site, &graph);
+    let mut fleet = Fleet::connect(&site, probes, ask.options.forks).await;
+    let world = fleet.first_look(&site).await;
+    run_on(site, graph, fleet, world, ask, events, started).await
+}
+
+/// The same over a fleet that is connected already.
+pub async fn run_on(
+    site: Arc<Site>,
+    graph: TaskGraph,
+    fleet: Fleet,
+    world: Result<World, Fault>,
+    ask: &Ask,
+    events: Sink,
+    started: Instant,
+) -> u8 {
+    let unreachable = report_unreachable(&site, &fleet, &events);
+    let fleet = Arc::new(fleet);
+    let world = match world {
+        Ok(world) => world,
+        Err(fault) => {
+            let counts = site.run_hosts().map(|h| (h.clone(), Counts::default())).collect();
+            return Finish { site: &site, fleet: &fleet, ask, events: &events, started }.failed(
+                counts,
+                fault,
+                "as it was before: nothing was changed".into(),
+                exit::FAILED,
+            );
+        }
+    };
+    let run = Run::new(site.clone(), graph, fleet.clone(), world, events.clone(), ask.options.clone());
+    let finish = Finish { site: &site, fleet: &fleet, ask, events: &events, started };
+    if unreachable && (!ask.skip_unreachable || fleet.hosts().count() == 0) {
+        let counts = idle(&run).await;
+        return finish.recap(counts, exit::UNREACHABLE);
+    }
+    let floor = if unreachable { exit::UNREACHABLE } else { exit::OK };
+    let code = if ask.check { plan(&run, &finish).await } else { apply(&run, &finish).await };
+    match code {
+        Done::Ended(code) => code,
+        Done::Clean(counts, code) => finish.recap(counts, worse(code, floor)),
+    }
+}
+
+enum Done {
+    /// The recap is out.
+    Ended(u8),
+    /// Still to be said.
+    Clean(BTreeMap<String, Counts>, u8),
+}
+
+/// Evaluates everything, touches nothing.
+async fn plan(run: &Arc<Run>, finish: &Finish<'_>) -> Done {
+    let verdicts = run.verdicts().await;
+    let mut counts = idle(run).await;
+    let mut pending = false;
+    let mut refused = false;
+    for (task, verdict) in &verdicts {
+        let host = run.counted_for(&*run.world.read().await, task);
+        let line = counts.entry(host.clone()).or_default();
+        let (outcome, change) = match verdict {
+            Verdict::Unchanged => (Outcome::Ok, None),
+            Verdict::Change(c) => (Outcome::Changed, Some(Shown { action: c.action, fields: c.fields.clone() })),
+            Verdict::Unknown { until } => (Outcome::Unknown { until: until.clone() }, None),
+            Verdict::Refused { why, .. } => (Outcome::Failed { why: why.clone() }, None),
+        };
+        match &outcome {
+            Outcome::Failed { .. } => {
+                refused = true;
+                line.failed += 1;
+            }
+            Outcome::Changed => {
+                pending = true;
+                line.changed += 1;
+                line.ok += 1;
+            }
+            _ => line.ok += 1,
+        }
+        finish.events.send(Event::TaskFinished {
+            task: task.id.clone(),
+            title: task.title.clone(),
+            host,
+            stage: task.stage.word().into(),
+            outcome,
+            change,
+            seconds: 0.0,
+        });
+    }
+    if let Some(fault) = guard(run, &verdicts).await {
+        return Done::Ended(finish.failed(counts, fault, String::new(), exit::REFUSED));
+    }
+    let code = match (refused, pending && finish.ask.detailed_exitcode) {
+        (true, _) => exit::REFUSED,
+        (_, true) => exit::PENDING,
+        _ => exit::OK,
+    };
+    Done::Clean(counts, code)
+}
+
+async fn apply(run: &Arc<Run>, finish: &Finish<'_>) -> Done {
+    // Gates that can be answered now are answered before the first change.
+    let verdicts = run.verdicts().await;
+    if let Some(fault) = guard(run, &verdicts).await {
+        let counts = idle(run).await;
+        return Done::Ended(finish.failed(counts, fault, run.serving().await, exit::REFUSED));
+    }
+    let ending = run.execute().await;
+    if ending.faults.is_empty() {
+        return verified(run, finish, ending).await;
+    }
+    let first = pick_first(&ending);
+    let mut code = code_of(&ending);
+    let mut fault = first;
+    if code == exit::FAILED && !ending.rollout.is_empty() {
+        match run.roll_back(&ending.rollout).await {
+            rollback::Outcome::OldReleaseServes => code = exit::ROLLED_BACK,
+            rollback::Outcome::Untouched => {}
+            rollback::Outcome::Unproven(problems) => fault.last_lines.extend(problems),
+        }
+    }
+    if fault.kind == FaultKind::Unhealthy
+        && fault.hint.is_empty()
+        && let Some(Task { what: What::Service(s), .. }) = ending.faults.first().map(|(t, _)| &**t)
+    {
+        fault.hint =
+            format!("see what it says: reemo-infra logs {}; then correct it and run the same command again", s.name);
+    }
+    let serving = run.serving().await;
+    Done::Ended(finish.failed(ending.counts, fault, serving, code))
+}
+
+async fn verified(run: &Arc<Run>, finish: &Finish<'_>, ending: Ending) -> Done {
+    match run.verify().await {
+        Ok(differs) if differs.is_empty() => Done::Clean(ending.counts, exit::OK),
+        Ok(differs) => {
+            let list: Vec<String> = differs.iter().map(|(t, v)| format!("{}: {}", t.id, in_words(v))).collect();
+            let fault = Fault::failed("everything was done, yet a second look still finds differences").lines(list);
+            Done::Ended(finish.failed(ending.counts, fault, run.serving().await, exit::FAILED))
+        }
+        Err(fault) => Done::Ended(finish.failed(ending.counts, fault, run.serving().await, exit::FAILED)),
+    }
+}
+
+fn in_words(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Change(c) => c
+            .fields
+            .iter()
+            .map(|f| {
+                format!(
+                    "{} is {}, wanted {}",
+                    f.field,
+                    f.was.as_deref().unwrap_or("absent"),
+                    f.wanted.as_deref().unwrap_or("absent")
+                )
+            })
+            .collect::<Vec<_>>()
+            .join("; "),
+        Verdict::Refused { why, .. } => why.clone(),
+        Verdict::Unknown { until } => format!("unknown until {until}"),
+        Verdict::Unchanged => String::new(),
+    }
+}
+
+/// True if a gate says no to what is known now. Asked before anything is written on the control machine.
+pub fn refused(site: &Site, graph: &TaskGraph, world: &World, options: &Options) -> bool {
+    let view = View { site, world, changed: &BTreeSet::new() };
+    let included = |t: &&Arc<Task>| options.include(world, t);
+    graph.tasks().filter(included).any(|t| matches!(view.verdict(t), Verdict::Refused { .. }))
+}
+
+/// The first refusal among what can be known before the first change.
+async fn guard(run: &Arc<Run>, verdicts: &[(Arc<Task>, Verdict)]) -> Option<Fault> {
+    for (_, verdict) in verdicts {
+        if let Verdict::Refused { why, hint } = verdict {
+            return Some(Fault::refused(why, hint));
+        }
+    }
+    if run.options.tags.is_empty() && run.options.skip_tags.is_empty() {
+        return None;
+    }
+    let all = run.every_verdict().await;
+    let world = run.world.read().await;
+    let unready = all
+        .iter()
+        .find(|(t, v)| matches!(t.what, What::Engine | What::Member | What::Network { .. }) && !v.is_unchanged());
+    if let Some((task, _)) = unready {
+        return Some(Fault::refused(
+            format!("the cluster is not ready for a run with --tags: {} ({})", task.title, task.id),
+            "run the same command without --tags first",
+        ));
+    }
+    order::check(&all, &|t| run.includes(&world, t)).err()
+}
+
+fn pick_first(ending: &Ending) -> Fault {
+    let Some((task, fault)) = ending.faults.first() else {
+        return Fault::failed("nothing failed");
+    };
+    let place = task.host.as_ref().map_or_else(|| task.cluster.clone(), Clone::clone);
+    let mut cause = format!("{} on {place}: {}", task.title, fault.cause);
+    if ending.faults.len() > 1 {
+        cause.push_str(&format!(" (and {} more failures, in the log)", ending.faults.len() - 1));
+    }
+    Fault { kind: fault.kind, cause, last_lines: fault.last_lines.clone(), hint: fault.hint.clone() }
+}
+
+fn code_of(ending: &Ending) -> u8 {
+    ending.faults.iter().fold(exit::OK, |code, (_, f)| {
+        worse(
+            code,
+            match f.kind {
+                FaultKind::Refused => exit::REFUSED,
+                FaultKind::Unreachable => exit::UNREACHABLE,
+                FaultKind::Failed | FaultKind::Unhealthy | FaultKind::Moved => exit::FAILED,
+            },
+        )
+    })
+}
+
+/// The worse of two exit codes.
+pub fn worse(a: u8, b: u8) -> u8 {
+    const ORDER: [u8; 9] = [130, 1, 7, 8, 6, 2, 4, 10, 0];
+    let rank = |c: u8| ORDER.iter().position(|o| *o == c).unwrap_or(1);
+    if rank(a) <= rank(b) { a } else { b }
+}
+
+async fn idle(run: &Arc<Run>) -> BTreeMap<String, Counts> {
+    let world = run.world.read().await;
+    run.site
+        .run_hosts()
+        .map(|h| (h.clone(), Counts { unreachable: u32::from(!world.reached(h)), ..Counts::default() }))
+        .collect()
+}
+
+/// The table of hosts that cannot be reached, before anything is changed anywhere.
+fn report_unreachable(site: &Site, fleet: &Fleet, events: &Sink) -> bool {
+    for (name, error) in &fleet.unreachable {
+        let address = site.hosts.get(name).map(|h| format!("{}@{}:{}", h.target.user, h.target.address, h.target.port));
+        events.send(Event::HostUnreachable {
+            host: name.clone(),
+            address: address.unwrap_or_default(),
+            cause: error.message.clone(),
+            hint: error.hint.clone(),
+        });
+    }
+    !fleet.unreachable.is_empty()
+}
+
+struct Finish<'a> {
+    site: &'a Site,
+    fleet: &'a Fleet,
+    ask: &'a Ask,
+    events: &'a Sink,
+    started: Instant,
+}
+
+impl Finish<'_> {
+    fn failed(&self, counts: BTreeMap<String, Counts>, fault: Fault, serving: String, code: u8) -> u8 {
+        let next = if fault.hint.is_empty() { format!("reemo-infra {}", self.ask.again) } else { fault.hint };
+        self.events.send(Event::Failure { cause: fault.cause, last_lines: fault.last_lines, serving, next });
+        self.recap(counts, code)
+    }
+
+    fn recap(&self, hosts: BTreeMap<String, Counts>, code: u8) -> u8 {
+        let trips = self
+            .fleet
+            .hosts()
+            .map(|(name, conn)| {
+                let t = conn.trips();
+                (
+                    name.clone(),
+                    Trips { handshakes: t.handshakes, execs: t.execs, docker_calls: t.docker_calls, bytes: t.bytes },
+                )
+            })
+            .collect();
+        debug_assert!(self.site.hosts.len() >= hosts.len());
+        self.events.send(Event::Recap { hosts, seconds: self.started.elapsed().as_secs_f64(), exit: code, trips });
+        code
+    }
+}
+
+/// What each host is asked: everything its tasks are about, and where the database's data is.
+pub fn probes(site: &Site, graph: &TaskGraph) -> BTreeMap<String, Vec<Probe>> {
+    let mut wanted: BTreeMap<String, Vec<HostResource>> = BTreeMap::new();
+    for task in graph.tasks() {
+        let Some(host) = &task.host else { continue };
+        let list = wanted.entry(host.clone()).or_default();
+        match &task.what {
+            What::Host(resource) => list.push((**resource).clone()),
+            What::DataDir(dir) => list.push(HostResource::Directory(Directory {
+                path: dir.path.clone(),
+                mode: dir.mode,
+                owner: dir.owner.clone(),
+            })),
+            What::Repository => {
+                let settings = &site.clusters[&task.cluster].settings;
+                let Some(url) = &settings.repo_url else {
+                    continue;
+                };
+                for define in FAMILIES.iter().filter_map(|f| f.repository) {
+                    let file = define(url, settings.signed());
+                    list.push(HostResource::File(repository_file(file.path, file.content)));
+                }
+            }
+            What::Preflight => {
+                list.push(HostResource::File(File { path: DATA_MARKER.into(), wanted: Wanted::Absent, notify: vec![] }))
+            }
+            _ => {}
+        }
+    }
+    wanted.into_iter().map(|(host, resources)| (host, observe_plan(&resources))).collect()
+}

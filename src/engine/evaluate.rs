@@ -1,0 +1,356 @@
+//! What one task would do, given what is known: pure. A plan and a run both ask this, so a plan cannot
+//! say anything else than what a run would do.
+
+use std::collections::BTreeSet;
+
+use reemo_model::change::{Action, Change, FieldDiff, Verdict};
+use reemo_model::op::{DockerOp, Exec, Op};
+use reemo_resource::host::{Directory, File, HostResource, Wanted};
+use reemo_resource::os::FAMILIES;
+use reemo_resource::swarm::observed::{at, repository, text};
+use reemo_resource::swarm::{DATA_NODE, INITIALISED, MANAGED, database, network, node, service};
+use serde_json::json;
+
+use super::preflight;
+use super::site::{ClusterSite, Site};
+use super::task::{Task, What};
+use super::world::{HostView, World};
+
+/// What an evaluation may look at.
+pub struct View<'a> {
+    /// What is wanted.
+    pub site: &'a Site,
+    /// What is known.
+    pub world: &'a World,
+    /// Ids of tasks that changed something in this run.
+    pub changed: &'a BTreeSet<String>,
+}
+
+impl View<'_> {
+    fn cluster(&self, task: &Task) -> &ClusterSite {
+        &self.site.clusters[&task.cluster]
+    }
+
+    fn host(&self, task: &Task) -> Option<&HostView> {
+        self.world.hosts.get(task.host.as_ref()?)
+    }
+
+    /// The verdict of one task.
+    pub fn verdict(&self, task: &Task) -> Verdict {
+        match &task.what {
+            What::Preflight => preflight::verdict(self.site, self.world, task),
+            What::Host(resource) => self.host_resource(task, resource),
+            What::Repository => self.repository(task),
+            What::RestartEngine { after } => self.restart(task, after),
+            What::Engine => self.engine(task),
+            What::Member => self.member(task),
+            What::DataNode => self.data_node(task),
+            What::DataDir(dir) => {
+                if self.data_host(task).as_ref() != task.host.as_ref() {
+                    return Verdict::Unchanged;
+                }
+                let resource = HostResource::Directory(Directory {
+                    path: dir.path.clone(),
+                    mode: dir.mode,
+                    owner: dir.owner.clone(),
+                });
+                self.host_resource(task, &resource)
+            }
+            What::Image { reference } => self.image(task, reference),
+            What::Network { name, role } => self.in_swarm(task, |there| network::diff(name, role, there)),
+            What::Material(material) => self.in_swarm(task, |there| material.diff(there)),
+            What::Database => self.database(task),
+            What::Record => self.record(task),
+            What::Service(wanted) => self.in_swarm(task, |there| self.input(task, wanted, there).diff()),
+            What::Surplus => self.surplus(task),
+            What::Health => Verdict::Unchanged,
+        }
+    }
+
+    fn host_resource(&self, task: &Task, resource: &HostResource) -> Verdict {
+        match self.host(task) {
+            Some(HostView { seen: Some(seen), os: Some(os), .. }) => resource.diff(seen, os),
+            Some(HostView { seen: Some(_), os: None, .. }) => Verdict::Refused {
+                why: "this distribution is not known".into(),
+                hint: format!("families supported: {}", FAMILIES.iter().map(|f| f.name).collect::<Vec<_>>().join(", ")),
+            },
+            _ => Verdict::Unknown { until: "the host has been looked at".into() },
+        }
+    }
+
+    fn repository(&self, task: &Task) -> Verdict {
+        let settings = &self.cluster(task).settings;
+        let Some(os) = self.host(task).and_then(|v| v.os.as_ref()) else {
+            return Verdict::Unchanged;
+        };
+        match (os.family.repository, &settings.repo_url) {
+            (Some(define), Some(url)) => {
+                let file = define(url, settings.signed());
+                self.host_resource(task, &HostResource::File(repository_file(file.path, file.content)))
+            }
+            _ => Verdict::Unchanged,
+        }
+    }
+
+    /// The engine reads its configuration when it starts. If it was started by this run, it has it.
+    fn restart(&self, task: &Task, after: &str) -> Verdict {
+        let ran = self.host(task).is_some_and(|v| v.engine.is_some());
+        if !self.changed.contains(after) || !ran {
+            return Verdict::Unchanged;
+        }
+        Verdict::Change(Change {
+            action: Action::Run,
+            fields: vec![FieldDiff::new("docker.service", None, Some("restarted".into()))],
+            ops: restart_engine(),
+            notify: vec![],
+        })
+    }
+
+    fn engine(&self, task: &Task) -> Verdict {
+        let Some(view) = self.host(task) else {
+            return Verdict::Unchanged;
+        };
+        if view.engine.is_some() {
+            return Verdict::Unchanged;
+        }
+        let host = task.host.as_deref().unwrap_or_default();
+        if self.cluster(task).settings.install_docker && view.engine_trouble.is_none() {
+            return Verdict::Unknown { until: "Docker is installed".into() };
+        }
+        match &view.engine_trouble {
+            Some(why) => Verdict::Refused {
+                why: format!("the Docker engine of {host} does not answer: {why}"),
+                hint: format!("on {host}: systemctl status docker"),
+            },
+            None => Verdict::Refused {
+                why: format!("there is no Docker engine on {host}"),
+                hint: "add --extra-vars \"INSTALL_DOCKER=true\" to have it installed, or install it by hand".into(),
+            },
+        }
+    }
+
+    fn member(&self, task: &Task) -> Verdict {
+        let Some(host) = &task.host else {
+            return Verdict::Unchanged;
+        };
+        let members = self.world.members(self.site, &task.cluster);
+        let verdict = node::diff(host, &members, self.world.swarms.get(&task.cluster));
+        match verdict {
+            Verdict::Change(_) if !self.cluster(task).settings.install_docker => Verdict::Refused {
+                why: format!("{host} is not a manager of its cluster's Swarm"),
+                hint:
+                    "add --extra-vars \"INSTALL_DOCKER=true\" to have the Swarm made, or join it by hand as a manager"
+                        .into(),
+            },
+            other => other,
+        }
+    }
+
+    /// The host that holds the database: the one that has the label; else one that has data; else the first.
+    fn data_host(&self, task: &Task) -> Option<String> {
+        let there = self.world.swarms.get(&task.cluster);
+        let labelled =
+            there.into_iter().flat_map(|s| &s.nodes).find(|n| at(n, &["Spec", "Labels", DATA_NODE]).is_some());
+        if let Some(node) = labelled {
+            return self.world.host_of_node(text(node, &["ID"])).cloned();
+        }
+        let mut hosts = self.site.hosts_of(&task.cluster).map(|(n, _)| n);
+        hosts.clone().find(|n| self.holds_data(n)).or_else(|| hosts.find(|n| self.world.reached(n))).cloned()
+    }
+
+    fn holds_data(&self, host: &str) -> bool {
+        let marker = self.world.hosts.get(host).and_then(|v| v.seen.as_ref()).and_then(preflight::data_marker);
+        marker.unwrap_or(false)
+    }
+
+    fn data_node(&self, task: &Task) -> Verdict {
+        let holders: Vec<&String> =
+            self.site.hosts_of(&task.cluster).map(|(n, _)| n).filter(|n| self.holds_data(n)).collect();
+        let labelled = self
+            .world
+            .swarms
+            .get(&task.cluster)
+            .is_some_and(|s| s.nodes.iter().any(|n| at(n, &["Spec", "Labels", DATA_NODE]).is_some()));
+        if holders.len() > 1 && !labelled {
+            let names = holders.iter().map(|h| h.as_str()).collect::<Vec<_>>().join(", ");
+            return Verdict::Refused {
+                why: format!("several hosts hold a database directory: {names}"),
+                hint: format!("say which one is right: docker node update --label-add {DATA_NODE}=true NODE"),
+            };
+        }
+        if labelled {
+            return Verdict::Unchanged;
+        }
+        let Some(host) = self.data_host(task) else {
+            return Verdict::Unchanged;
+        };
+        let id =
+            self.world.hosts.get(&host).and_then(|v| v.engine.as_ref()).map(|e| e.node_id.clone()).unwrap_or_default();
+        match self.world.swarms.get(&task.cluster) {
+            Some(there) if !id.is_empty() => node::label(there, &id, DATA_NODE, "true"),
+            _ => Verdict::Change(Change {
+                action: Action::Update,
+                fields: vec![FieldDiff::new(format!("label {DATA_NODE}"), None, Some(host))],
+                ops: vec![],
+                notify: vec![],
+            }),
+        }
+    }
+
+    fn image(&self, task: &Task, reference: &str) -> Verdict {
+        let engine = self.host(task).and_then(|v| v.engine.as_ref());
+        let has = |r: &str| engine.is_some_and(|e| e.images.contains_key(r));
+        // The digest that is deployed counts: a tag alone may point elsewhere by now. An image that was
+        // loaded from an archive has no digest to compare.
+        let pull = match self.deployed_digest(task, reference) {
+            Some(digest) => {
+                let pinned = format!("{}@{digest}", repository(reference));
+                let loaded = has(reference) && engine.is_some_and(|e| e.digest(reference).is_none());
+                (!has(&pinned) && !loaded).then_some(pinned)
+            }
+            None => (!has(reference)).then(|| reference.to_owned()),
+        };
+        let Some(pull) = pull else {
+            return Verdict::Unchanged;
+        };
+        Verdict::Change(Change {
+            action: Action::Create,
+            fields: vec![FieldDiff::new("image", None, Some(pull.clone()))],
+            ops: vec![Op::Docker(DockerOp::PullImage {
+                reference: pull,
+                auth: self.cluster(task).settings.registry.clone(),
+            })],
+            notify: vec![],
+        })
+    }
+
+    /// Digest of this tag in a deployed service.
+    fn deployed_digest(&self, task: &Task, reference: &str) -> Option<String> {
+        let there = self.world.swarms.get(&task.cluster)?;
+        there.services.iter().find_map(|s| {
+            let (tagged, digest) = service::image_of(s).split_once('@')?;
+            (tagged == reference).then(|| digest.to_owned())
+        })
+    }
+
+    /// A comparison with what the Swarm holds; where there is none yet, with an empty one.
+    fn in_swarm(
+        &self,
+        task: &Task,
+        compare: impl FnOnce(&reemo_resource::swarm::observed::SwarmObservation) -> Verdict,
+    ) -> Verdict {
+        match self.world.swarms.get(&task.cluster) {
+            Some(there) => compare(there),
+            None => compare(&Default::default()),
+        }
+    }
+
+    /// Everything the comparison of a service needs.
+    pub fn input<'a>(
+        &'a self,
+        task: &Task,
+        wanted: &'a reemo_model::wanted::WantedService,
+        there: &'a reemo_resource::swarm::observed::SwarmObservation,
+    ) -> service::Input<'a> {
+        let cluster = self.cluster(task);
+        let digest = self
+            .site
+            .hosts_of(&task.cluster)
+            .find_map(|(n, _)| self.world.hosts.get(n)?.engine.as_ref()?.digest(&wanted.image).map(str::to_owned));
+        service::Input {
+            service: wanted,
+            materials: cluster.materials.iter().filter(|m| m.service == wanted.name).map(|m| &**m).collect(),
+            digest,
+            site: &cluster.site_id,
+            auth: cluster.settings.registry.clone(),
+            there,
+        }
+    }
+
+    fn database(&self, task: &Task) -> Verdict {
+        let there = self.world.swarms.get(&task.cluster);
+        let known: Vec<bool> = self
+            .site
+            .hosts_of(&task.cluster)
+            .filter_map(|(n, _)| self.world.hosts.get(n)?.seen.as_ref().and_then(preflight::data_marker))
+            .collect();
+        let asked = self.cluster(task).settings.init_db;
+        let recorded = there.is_some_and(|s| s.config(INITIALISED).is_some());
+        let internal = self.cluster(task).wanted.services.iter().any(|s| s.exec_query.is_some());
+        let asked_again = asked && recorded;
+        if !internal && !asked_again {
+            // What an external database holds is asked by the schema job itself, which refuses as this gate would.
+            return Verdict::Unchanged;
+        }
+        database::gate(database::Known {
+            asked,
+            recorded,
+            tables: there.and_then(|s| s.tables),
+            data_found: (!known.is_empty()).then(|| known.contains(&true)),
+        })
+    }
+
+    /// Services that carry our label and are wanted no more: switched off, or counted down.
+    fn surplus(&self, task: &Task) -> Verdict {
+        let wanted = &self.cluster(task).wanted.services;
+        let there = self.world.swarms.get(&task.cluster);
+        let surplus: Vec<_> = there
+            .into_iter()
+            .flat_map(|s| &s.services)
+            .filter(|s| at(s, &["Spec", "Labels", MANAGED]).is_some())
+            .filter(|s| !wanted.iter().any(|w| w.name == text(s, &["Spec", "Name"])))
+            .collect();
+        if surplus.is_empty() {
+            return Verdict::Unchanged;
+        }
+        let remove = |kind: &str, id: &str| Op::Docker(DockerOp::Remove { kind: kind.into(), id: id.into() });
+        Verdict::Change(Change {
+            action: Action::Remove,
+            fields: surplus
+                .iter()
+                .map(|s| FieldDiff::new(text(s, &["Spec", "Name"]), Some(service::image_of(s).to_owned()), None))
+                .collect(),
+            ops: surplus.iter().map(|s| remove("services", text(s, &["ID"]))).collect(),
+            notify: vec![],
+        })
+    }
+
+    fn record(&self, task: &Task) -> Verdict {
+        if self.world.swarms.get(&task.cluster).is_some_and(|s| s.config(INITIALISED).is_some()) {
+            return Verdict::Unchanged;
+        }
+        let labels = json!({reemo_resource::swarm::MANAGED: "true"});
+        Verdict::Change(Change {
+            action: Action::Create,
+            fields: vec![FieldDiff::new("initialised", None, Some("yes".into()))],
+            ops: vec![Op::Docker(DockerOp::ConfigCreate {
+                name: INITIALISED.into(),
+                labels,
+                data: "initialised\n".into(),
+            })],
+            notify: vec![],
+        })
+    }
+}
+
+/// Stops the engine and starts it again. One that is stopped while networks are in use may leave their VXLAN interfaces
+/// in the host's own namespace, and then never gets these networks up again ("error creating vxlan interface: file
+/// exists", seen with 20.10). While it is stopped nobody uses them, so they go.
+fn restart_engine() -> Vec<Op> {
+    const SCRIPT: &str = r#"systemctl daemon-reload
+systemctl stop docker.socket docker.service
+for i in /sys/class/net/vx-*; do
+  if [ -e "$i" ]; then ip link delete "${i##*/}"; fi
+done
+systemctl start docker.service"#;
+    vec![Op::Exec(Exec::new(["sh", "-ec", SCRIPT]))]
+}
+
+/// The repository definition as a file resource.
+pub fn repository_file(path: String, content: String) -> File {
+    File {
+        path,
+        wanted: Wanted::Present { content: content.as_str().into(), mode: 0o644, owner: "root:root".into() },
+        notify: vec![],
+    }
+}

@@ -1,0 +1,166 @@
+//! The platform's own health tree, asked through Traefik on a host, as a user's browser would: over a
+//! connection that SSH opens from the host to itself, so that nothing is needed there.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt, Empty};
+use hyper::Request;
+use hyper_util::rt::TokioIo;
+use reemo_transport::Host;
+use serde_json::Value;
+use tokio_rustls::TlsConnector;
+
+use super::fault::Fault;
+
+/// A platform that was just deployed may take so long until every link works.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Limit of one question.
+const ANSWER: Duration = Duration::from_secs(15);
+/// Asked for where the portal answers every name.
+const ANY_NAME: &str = "portal.localhost";
+
+/// What the portal answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Health {
+    /// The tree.
+    Tree(Value),
+    /// It lets only some addresses in (`PORTAL_URL_RESTRICT_IP`), and the host's own is none of them.
+    NotLetIn,
+}
+
+impl Health {
+    /// The tree, if there is one.
+    pub fn tree(self) -> Option<Value> {
+        match self {
+            Health::Tree(tree) => Some(tree),
+            Health::NotLetIn => None,
+        }
+    }
+}
+
+/// Asks once.
+pub async fn ask(host: &Arc<dyn Host>, url: Option<&str>) -> Result<Health, Fault> {
+    let answer = tokio::time::timeout(ANSWER, get(host, name_of(url))).await;
+    let (status, body) = answer.map_err(|_| {
+        Fault::failed(format!("{}: the portal does not answer within {} s", host.name(), ANSWER.as_secs()))
+    })??;
+    match serde_json::from_slice::<Value>(&body) {
+        Ok(tree @ Value::Object(_)) => Ok(Health::Tree(tree)),
+        _ if status == 403 => Ok(Health::NotLetIn),
+        _ => {
+            let text = String::from_utf8_lossy(&body);
+            let fault = Fault::failed(format!("{}: /api/healthcheck answers {status} and no JSON", host.name()));
+            Err(fault.lines(text.lines().take(5).map(str::to_owned).collect()))
+        }
+    }
+}
+
+/// The host name in `PORTAL_URL`, which may be a bare name.
+fn name_of(url: Option<&str>) -> &str {
+    let Some(url) = url else { return ANY_NAME };
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', ':']).next().filter(|n| !n.is_empty()).unwrap_or(ANY_NAME)
+}
+
+async fn get(host: &Arc<dyn Host>, name: &str) -> Result<(u16, Vec<u8>), Fault> {
+    let failed = |e: &dyn std::fmt::Display| Fault::failed(format!("{}: ask /api/healthcheck: {e}", host.name()));
+    let stream = host.tcp("127.0.0.1", 443).await?;
+    let server = rustls::pki_types::ServerName::try_from(name.to_owned()).map_err(|e| failed(&e))?;
+    let tls = TlsConnector::from(Arc::new(unverified().map_err(|e| failed(&e))?));
+    let stream = tls.connect(server, stream).await.map_err(|e| failed(&e))?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| failed(&e))?;
+    let driver = tokio::spawn(connection);
+    let request = Request::get("/api/healthcheck").header("host", name).body(Empty::<bytes::Bytes>::new());
+    let response = sender.send_request(request.map_err(|e| failed(&e))?).await.map_err(|e| failed(&e))?;
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.map_err(|e| failed(&e))?.to_bytes();
+    driver.abort();
+    Ok((status, body.to_vec()))
+}
+
+/// True if the tree says that everything works.
+pub fn is_ok(tree: &Value) -> bool {
+    tree.get("status").and_then(Value::as_str) == Some("OK")
+}
+
+/// Waits until the tree is green. Returns what could not be asked.
+pub async fn wait(host: &Arc<dyn Host>, url: Option<&str>) -> Result<Health, Fault> {
+    let started = Instant::now();
+    loop {
+        let fault = match ask(host, url).await {
+            Ok(Health::Tree(tree)) if !is_ok(&tree) => {
+                let text = serde_json::to_string_pretty(&tree).unwrap_or_default();
+                Fault::failed("the platform's health tree is not OK").lines(text.lines().map(str::to_owned).collect())
+            }
+            Ok(health) => return Ok(health),
+            Err(e) => e,
+        };
+        if started.elapsed() > PATIENCE {
+            return Err(fault);
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// A client that takes any certificate: users' certificates may be self-signed or for another name, and
+/// the connection does not leave the host (SSH has verified that it is the right one).
+fn unverified() -> Result<rustls::ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_no_client_auth())
+}
+
+#[derive(Debug)]
+struct AnyCertificate(Arc<rustls::crypto::CryptoProvider>);
+
+impl rustls::client::danger::ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &rustls::pki_types::CertificateDer<'_>,
+        _intermediates: &[rustls::pki_types::CertificateDer<'_>],
+        _server_name: &rustls::pki_types::ServerName<'_>,
+        _ocsp: &[u8],
+        _now: rustls::pki_types::UnixTime,
+    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
+        Ok(rustls::client::danger::ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &rustls::pki_types::CertificateDer<'_>,
+        dss: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &rustls::pki_types::CertificateDer<'_>,
+        dss: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_in_a_url() {
+        assert_eq!(name_of(None), ANY_NAME);
+        assert_eq!(name_of(Some("url.domain.tld")), "url.domain.tld");
+        assert_eq!(name_of(Some("https://url.domain.tld:8443/x")), "url.domain.tld");
+    }
+}

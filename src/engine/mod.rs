@@ -1,0 +1,19 @@
+//! Runs: connect, observe, compare, act, prove.
+
+pub mod apply;
+pub mod evaluate;
+pub mod fault;
+pub mod files;
+pub mod fleet;
+pub mod graph;
+pub mod health;
+pub mod interpret;
+pub mod observe;
+pub mod order;
+pub mod preflight;
+pub mod prove;
+pub mod rollback;
+pub mod run;
+pub mod site;
+pub mod task;
+pub mod world;

@@ -1,0 +1,157 @@
+//! Looking: one exec per host that carries every probe, and a handful of concurrent lists of each
+//! engine, on kept connections. Nothing here changes anything.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::query_parameters::ListImagesOptionsBuilder;
+use futures_util::StreamExt;
+use reemo_model::secret::Blob;
+use reemo_resource::host::HostObservation;
+use reemo_resource::os::Os;
+use reemo_resource::probe::{Probe, parse, script};
+use reemo_resource::swarm::observed::{EngineObservation, SwarmObservation, text};
+use reemo_transport::{Command, Host, Kind};
+use serde_json::Value;
+
+use super::fault::Fault;
+use super::world::HostView;
+
+/// Limit of the whole probe script.
+const SCRIPT_LIMIT: Duration = Duration::from_secs(60);
+
+/// Everything about one host.
+pub async fn host(conn: &Arc<dyn Host>, probes: &[Probe]) -> Result<HostView, Fault> {
+    let delimiter = format!("{:032x}", rand::random::<u128>());
+    let command =
+        Command::new(["sh"]).stdin(Blob::Plain(script(probes, &delimiter).into_bytes())).timeout(SCRIPT_LIMIT);
+    // A command of its own environment: what the probes print must not depend on the host's language.
+    let command = Command { env: vec![("LC_ALL".into(), "C".into())], ..command };
+    let (output, engine) = tokio::join!(conn.exec(command, None), engine(conn));
+    let output = output?;
+    let name = conn.name();
+    let outputs = parse(&output.stdout, &delimiter).map_err(|e| {
+        Fault::failed(format!("{name}: what the host answered cannot be read: {e}")).lines(output.tail(10))
+    })?;
+    let seen = HostObservation::parse(&outputs)
+        .map_err(|e| Fault::failed(format!("{name}: what the host answered cannot be read: {e}")))?;
+    let (engine, engine_trouble) = match engine {
+        Ok(engine) => (engine, None),
+        Err(e) => (None, Some(e.cause)),
+    };
+    Ok(HostView { reachable: true, os: Os::of(&seen.facts.os), seen: Some(seen), engine, engine_trouble })
+}
+
+/// What one engine says of itself; `None` when there is none.
+async fn engine(conn: &Arc<dyn Host>) -> Result<Option<EngineObservation>, Fault> {
+    let docker = match conn.docker().await {
+        Ok(docker) => docker,
+        Err(e) if e.kind == Kind::NoEngine => return Ok(None),
+        Err(e) => return Err(e.into()),
+    };
+    let images = ListImagesOptionsBuilder::new().build();
+    let (info, images) = tokio::join!(docker.info(), docker.list_images(Some(images)));
+    let said = |e: bollard::errors::Error| Fault::docker(&format!("{}: ask the engine", conn.name()), &e);
+    let (info, images) = (info.map_err(said)?, images.map_err(said)?);
+    let swarm = info.swarm.unwrap_or_default();
+    let mut known = BTreeMap::new();
+    for image in images {
+        for reference in image.repo_tags.into_iter().chain(image.repo_digests) {
+            known.insert(reference, image.id.clone());
+        }
+    }
+    Ok(Some(EngineObservation {
+        version: info.server_version.unwrap_or_default(),
+        swarm_state: swarm.local_node_state.map(|s| s.to_string()).unwrap_or_default(),
+        node_id: swarm.node_id.unwrap_or_default(),
+        swarm_id: swarm.cluster.and_then(|c| c.id).unwrap_or_default(),
+        manager: swarm.control_available.unwrap_or_default(),
+        images: known,
+    }))
+}
+
+/// Everything about one Swarm, asked of one of its managers.
+pub async fn swarm(conn: &Arc<dyn Host>) -> Result<SwarmObservation, Fault> {
+    let docker = conn.docker().await?;
+    let (nodes, services, tasks, networks, secrets, configs) = tokio::join!(
+        docker.read("/nodes"),
+        docker.read("/services"),
+        docker.read("/tasks"),
+        docker.read("/networks"),
+        docker.read("/secrets"),
+        docker.read("/configs"),
+    );
+    let list = |answer: Result<Value, bollard::errors::Error>| match answer {
+        Ok(Value::Array(items)) => Ok(items),
+        Ok(Value::Null) => Ok(Vec::new()),
+        Ok(_) => Err(Fault::failed(format!("{}: the engine answers something that is not Docker's", conn.name()))),
+        Err(e) => Err(Fault::docker(&format!("{}: ask the Swarm", conn.name()), &e)),
+    };
+    let mut configs = list(configs)?;
+    for config in &mut configs {
+        // The content is not needed: its name says what it is.
+        if let Some(spec) = config.get_mut("Spec").and_then(Value::as_object_mut) {
+            spec.remove("Data");
+        }
+    }
+    Ok(SwarmObservation {
+        asked: conn.name().to_owned(),
+        id: String::new(),
+        nodes: list(nodes)?,
+        services: list(services)?,
+        tasks: list(tasks)?,
+        networks: list(networks)?,
+        secrets: list(secrets)?,
+        configs,
+        tables: None,
+    })
+}
+
+/// Asks the internal database how many tables it holds, in its own container. `None`: it does not run.
+pub async fn tables(
+    there: &SwarmObservation,
+    service: &str,
+    argv: &[String],
+    by_node: &(dyn Fn(&str) -> Option<Arc<dyn Host>> + Send + Sync),
+) -> Result<Option<u64>, Fault> {
+    let Some(found) = there.service(service) else {
+        return Ok(None);
+    };
+    let tasks = there.tasks_of(text(found, &["ID"]));
+    let Some(task) = tasks.into_iter().find(|t| text(t, &["Status", "State"]) == "running") else {
+        return Ok(None);
+    };
+    let container = text(task, &["Status", "ContainerStatus", "ContainerID"]);
+    let Some(host) = by_node(text(task, &["NodeID"])) else {
+        return Ok(None);
+    };
+    let docker = host.docker().await?;
+    let output = exec_in(&docker, container, argv).await?;
+    let number = output.lines().rev().find_map(|l| l.trim().parse().ok());
+    match number {
+        Some(number) => Ok(Some(number)),
+        None => Err(Fault::failed(format!("{service} did not say whether the database holds data"))
+            .lines(output.lines().rev().take(10).map(str::to_owned).collect())),
+    }
+}
+
+/// Runs a program in a container and returns what it printed.
+async fn exec_in(docker: &bollard::Docker, container: &str, argv: &[String]) -> Result<String, Fault> {
+    use bollard::exec::StartExecResults;
+    let config = bollard::models::ExecConfig {
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        cmd: Some(argv.to_vec()),
+        ..Default::default()
+    };
+    let said = |e: bollard::errors::Error| Fault::docker("ask the database", &e);
+    let exec = docker.create_exec(container, config).await.map_err(said)?;
+    let mut text = String::new();
+    if let StartExecResults::Attached { mut output, .. } = docker.start_exec(&exec.id, None).await.map_err(said)? {
+        while let Some(chunk) = output.next().await {
+            text.push_str(&chunk.map_err(said)?.to_string());
+        }
+    }
+    Ok(text)
+}

@@ -1,0 +1,71 @@
+//! The checks before the first change of a host.
+
+use reemo_model::change::Verdict;
+use reemo_resource::host::{FileState, HostFacts, HostObservation};
+
+use super::site::Site;
+use super::task::Task;
+use super::world::World;
+
+/// Where the internal database's files are; the file every MySQL and MariaDB data directory has.
+pub const DATA_MARKER: &str = "/opt/reemo/mysql/ibdata1";
+
+/// Free space an installation needs under the engine's storage and `/`, in bytes. The vendor asks for
+/// 30 GB disks; refusing below that would stop sites that work, refusing below this saves them.
+const LEAST_FREE: u64 = 2 << 30;
+
+/// Does the host hold the internal database's files? `None`: not known.
+pub fn data_marker(seen: &HostObservation) -> Option<bool> {
+    match seen.files.get(DATA_MARKER) {
+        Ok(FileState::There(_)) => Some(true),
+        Ok(FileState::Absent { .. }) => Some(false),
+        _ => None,
+    }
+}
+
+/// Unchanged = the host can carry what it is asked to.
+pub fn verdict(site: &Site, world: &World, task: &Task) -> Verdict {
+    let Some(host) = &task.host else {
+        return Verdict::Unchanged;
+    };
+    let Some(view) = world.hosts.get(host) else {
+        return Verdict::Unchanged;
+    };
+    let Some(seen) = &view.seen else {
+        return Verdict::Unchanged;
+    };
+    let problems = problems(&seen.facts);
+    if let Some((why, hint)) = problems.into_iter().next() {
+        return Verdict::Refused { why: format!("{host}: {why}"), hint };
+    }
+    let runs_database = site.clusters[&task.cluster].wanted.services.iter().any(|s| s.data_node);
+    if runs_database && data_marker(seen).is_none() {
+        return Verdict::Refused {
+            why: format!("{host}: cannot see whether {DATA_MARKER} is there"),
+            hint: "the login needs root (become) to look after the database's directory".into(),
+        };
+    }
+    Verdict::Unchanged
+}
+
+fn problems(facts: &HostFacts) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    if !facts.systemd {
+        found.push(("systemd does not run".into(), "hosts need systemd to keep the engine running".into()));
+    }
+    if !facts.dev_log {
+        found.push((
+            "there is no /dev/log: the services log to the node's own syslog, and would not start".into(),
+            "install and start rsyslog (apt-get install rsyslog, or dnf install rsyslog)".into(),
+        ));
+    }
+    for (path, disk) in &facts.disks {
+        if disk.free < LEAST_FREE {
+            found.push((
+                format!("only {} MB are free on {path}; {} MB are needed", disk.free >> 20, LEAST_FREE >> 20),
+                "free space, or mount a larger disk there".into(),
+            ));
+        }
+    }
+    found
+}

@@ -1,0 +1,156 @@
+//! After a failed rollout: the services this run changed go back to what they were, newest first. The
+//! schema does not go back, so the old release has to be proven healthy before anyone is told it serves.
+
+use reemo_model::op::{DockerOp, Op};
+use reemo_resource::swarm::observed::{SwarmObservation, number, text};
+use reemo_resource::swarm::service::{image_of, tag_of};
+use serde_json::Value;
+
+use super::fault::Fault;
+use super::interpret;
+use super::prove::Witness;
+use super::run::{Changed, Run, widened};
+
+/// What became of the old release.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing that served before was changed.
+    Untouched,
+    /// Every service that ran before runs again as it did.
+    OldReleaseServes,
+    /// It could not be proven.
+    Unproven(Vec<String>),
+}
+
+impl Run {
+    /// Puts back what this run changed.
+    pub async fn roll_back(&self, rollout: &[Changed]) -> Outcome {
+        let mut problems = Vec::new();
+        let mut any = false;
+        for changed in rollout.iter().rev() {
+            let Some(before) = &changed.before else {
+                continue;
+            };
+            any = true;
+            if changed.service.job.is_some() {
+                // The schema job is not run backwards.
+                continue;
+            }
+            self.events.warn(format!("{}: putting back {}", changed.service.name, release(before)));
+            if let Err(fault) = self.restore(changed, before).await {
+                problems.push(fault.cause);
+            }
+        }
+        if !any {
+            return Outcome::Untouched;
+        }
+        for cluster in self.site.clusters.keys() {
+            match self.look_again(cluster).await {
+                Ok(Some(there)) => problems.extend(not_running(&there, rollout)),
+                Ok(None) => {}
+                Err(fault) => problems.push(fault.cause),
+            }
+        }
+        problems.dedup();
+        if problems.is_empty() { Outcome::OldReleaseServes } else { Outcome::Unproven(problems) }
+    }
+
+    async fn restore(&self, changed: &Changed, before: &Value) -> Result<(), Fault> {
+        let world = self.world.read().await.clone();
+        let manager = world
+            .manager(&self.site, &changed.cluster)
+            .ok_or_else(|| Fault::failed(format!("no manager of {} can be asked", changed.cluster)))?;
+        let docker = self.fleet.host(manager)?.docker().await?;
+        let name = &changed.service.name;
+        let said = |e: bollard::errors::Error| Fault::docker(&format!("put back {name}"), &e);
+        let found = docker.read(&format!("/services/{name}")).await.map_err(said)?;
+        let posted = if found["Spec"]["TaskTemplate"] == before["TaskTemplate"] {
+            None
+        } else {
+            let op = Op::Docker(DockerOp::ServiceUpdate {
+                name: name.clone(),
+                version: number(&found, &["Version", "Index"]).unwrap_or_default(),
+                spec: before.clone(),
+                auth: self.site.clusters[&changed.cluster].settings.registry.clone(),
+            });
+            Some(widened(&op))
+        };
+        if let Some(Op::Docker(DockerOp::ServiceUpdate { version, spec, auth, .. })) = &posted {
+            interpret::update_service(&docker, name, *version, spec.clone(), auth.as_ref()).await.map_err(said)?;
+        }
+        let witness = Witness {
+            docker,
+            by_node: &|node| world.host_of_node(node).and_then(|h| self.fleet.host(h).ok()),
+            on_line: &|_| {},
+        };
+        witness.steady(&changed.service).await?;
+        if posted.is_some() && before.pointer("/TaskTemplate/Placement/MaxReplicas").is_some() {
+            self.narrow(&changed.service, &witness.docker).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_again(&self, cluster: &str) -> Result<Option<SwarmObservation>, Fault> {
+        let mut world = self.world.write().await;
+        let seen = self.fleet.look_at_swarm(&self.site, &world, cluster).await?;
+        if let Some(seen) = &seen {
+            world.swarms.insert(cluster.to_owned(), seen.clone());
+        }
+        Ok(seen)
+    }
+
+    /// What serves now, for the operator: `reemo_api 2.13.10 (12/12), …`.
+    pub async fn serving(&self) -> String {
+        let mut list = Vec::new();
+        for cluster in self.site.clusters.keys() {
+            let Ok(Some(there)) = self.look_again(cluster).await else {
+                continue;
+            };
+            for service in there.services.iter().filter(|s| !is_job(s)) {
+                let running = there.running(text(service, &["ID"]));
+                if running > 0 {
+                    let release = tag_of(image_of(service));
+                    list.push(format!(
+                        "{} {release} ({running}/{})",
+                        text(service, &["Spec", "Name"]),
+                        wanted(service)
+                    ));
+                }
+            }
+        }
+        list.sort();
+        if list.is_empty() { "nothing".to_owned() } else { list.join(", ") }
+    }
+}
+
+fn release(spec: &Value) -> String {
+    let image = text(spec, &["TaskTemplate", "ContainerSpec", "Image"]);
+    format!("{} {}", text(spec, &["Name"]), tag_of(image))
+}
+
+/// A service that is meant to end.
+pub fn is_job(service: &Value) -> bool {
+    text(service, &["Spec", "TaskTemplate", "RestartPolicy", "Condition"]) == "none"
+}
+
+/// Wanted copies of an observed service.
+pub fn wanted(service: &Value) -> u64 {
+    number(service, &["Spec", "Mode", "Replicated", "Replicas"]).unwrap_or_default()
+}
+
+/// Services that served before the run and do not now.
+fn not_running(there: &SwarmObservation, rollout: &[Changed]) -> Vec<String> {
+    let new = |name: &str| rollout.iter().any(|c| c.service.name == name && c.before.is_none());
+    there
+        .services
+        .iter()
+        .filter(|s| !is_job(s) && !new(text(s, &["Spec", "Name"])))
+        .filter_map(|s| {
+            let running = there.running(text(s, &["ID"]));
+            let name = text(s, &["Spec", "Name"]);
+            let limit = number(s, &["Spec", "TaskTemplate", "Placement", "MaxReplicas"]).unwrap_or_default();
+            (running < there.possible(wanted(s), limit))
+                .then(|| format!("{name} runs {running} of {} copies", wanted(s)))
+        })
+        .collect()
+}

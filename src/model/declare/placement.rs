@@ -1,0 +1,142 @@
+//! Where variables stand: in `all`, in a group, in both; and the groups themselves.
+
+use std::collections::BTreeMap;
+
+use super::{Declarations, Placement};
+use crate::diag::{Diagnostic, Diagnostics, Place};
+use crate::inventory::{Cluster, Environment, Inventory, Var, VarsDir};
+
+/// A variable of ours in `all` and in a group, or in the wrong one of the two.
+pub(super) fn check(inventory: &Inventory, declarations: &Declarations, out: &mut Diagnostics) {
+    let mut in_all: BTreeMap<&str, Vec<&Var>> = BTreeMap::new();
+    let mut in_group: BTreeMap<&str, Vec<(&str, &Var)>> = BTreeMap::new();
+    let dirs: Vec<&VarsDir> = inventory.beside.iter().chain(&inventory.playbook).collect();
+    let written = inventory.groups.iter().map(|(name, group)| (name, &group.vars));
+    let files = dirs.iter().flat_map(|dir| dir.groups.iter());
+    for (group, vars) in written.chain(files) {
+        for (name, var) in vars {
+            let ours = declarations.get(name).is_some() || name.starts_with("API_");
+            match (ours, group.as_str()) {
+                (false, _) => {}
+                (true, "all") => in_all.entry(name).or_default().push(var),
+                (true, group) => in_group.entry(name).or_default().push((group, var)),
+            }
+        }
+    }
+    for (name, groups) in &in_group {
+        if let Some(all) = in_all.get(name).and_then(|vars| vars.last()) {
+            let mut error = Diagnostic::error("variable-in-both", format!("`{name}` is set in `all` and in a group"));
+            for (n, (group, var)) in groups.iter().enumerate() {
+                match n {
+                    0 => error = error.at(var.key_place()).label(format!("in the group `{group}`")),
+                    _ => error = error.related(var.key_place(), format!("in the group `{group}`")),
+                }
+            }
+            let belongs = match declarations.get(name).map(|d| d.scope) {
+                Some(Placement::All) => "keep the one in `all`".to_owned(),
+                Some(Placement::Group) => "keep the one in the group".to_owned(),
+                _ => "keep one of them".to_owned(),
+            };
+            out.push(error.related(all.key_place(), "in `all`").help(belongs));
+            continue;
+        }
+        if declarations.get(name).is_some_and(|d| d.scope == Placement::All) {
+            for (group, var) in groups {
+                out.push(
+                    Diagnostic::warning(
+                        "variable-place",
+                        format!("`{name}` belongs in `all`, and is set in the group `{group}`"),
+                    )
+                    .at(var.key_place())
+                    .help("the vendor's document asks to respect where variables are set"),
+                );
+            }
+        }
+    }
+    for (name, vars) in &in_all {
+        if !in_group.contains_key(name) && declarations.get(name).is_some_and(|d| d.scope == Placement::Group) {
+            for var in vars {
+                out.push(
+                    Diagnostic::warning("variable-place", format!("`{name}` belongs in a group, and is set in `all`"))
+                        .at(var.key_place())
+                        .help("the vendor's document asks to respect where variables are set"),
+                );
+            }
+        }
+    }
+    let hosts = inventory.hosts.values().map(|host| &host.vars);
+    for vars in hosts.chain(dirs.iter().flat_map(|dir| dir.hosts.values())) {
+        for (name, var) in vars.iter().filter(|(name, _)| declarations.get(name).is_some()) {
+            out.push(
+                Diagnostic::warning("variable-place", format!("`{name}` is set for a single host"))
+                    .at(var.key_place())
+                    .help("services run on a whole cluster: set it in `all` or in the group"),
+            );
+        }
+    }
+}
+
+/// Where a group is written.
+pub(super) fn group_place(inventory: &Inventory, name: &str) -> Option<Place> {
+    inventory.group(name).and_then(|g| g.place.clone())
+}
+
+/// Which groups there are, and which hosts are in them.
+pub(super) fn groups(inventory: &Inventory, clusters: &[Cluster], out: &mut Diagnostics) {
+    let sources = inventory.sources.join(", ");
+    if inventory.hosts.is_empty() {
+        let written = Environment::ALL.iter().find_map(|e| group_place(inventory, e.group()));
+        out.push(
+            Diagnostic::error("inventory-empty", format!("the inventory has no host ({sources})"))
+                .at(written)
+                .help("write hosts under `infra_manager:` (or `portal_manager:` and `api_manager:`), below `hosts:`"),
+        );
+        return;
+    }
+    if clusters.is_empty() {
+        let known = Environment::ALL.map(Environment::group);
+        let mut error = Diagnostic::error("inventory-no-group", "no host is in a group of the platform");
+        let near =
+            inventory.groups.values().find_map(|g| crate::diag::nearest_within(&g.name, known, 3).map(|k| (g, k)));
+        error.help = Some(match near {
+            Some((group, known)) => {
+                error.place.clone_from(&group.place);
+                format!("did you mean `{known}` instead of `{}`?", group.name)
+            }
+            None => {
+                error.place = inventory.hosts.values().next().map(|h| h.place.clone());
+                "put the hosts into `infra_manager`, or into `portal_manager` and `api_manager`".to_owned()
+            }
+        });
+        out.push(error);
+        return;
+    }
+    let infra = clusters.iter().find(|c| c.environment == Environment::Infra);
+    let other = clusters.iter().find(|c| c.environment != Environment::Infra);
+    if let (Some(infra), Some(other)) = (infra, other) {
+        let message =
+            format!("`infra_manager` installs everything, and cannot be mixed with `{}`", other.environment.group());
+        out.push(
+            Diagnostic::error("inventory-mixed", message)
+                .at(group_place(inventory, &infra.name))
+                .label("everything on one Swarm")
+                .related(group_place(inventory, &other.name), "a part of the platform on a Swarm of its own")
+                .help("keep `infra_manager` alone, or split it into `portal_manager` and `api_manager`"),
+        );
+    }
+    let mut first: BTreeMap<&str, &Cluster> = BTreeMap::new();
+    for cluster in clusters {
+        for host in &cluster.hosts {
+            let Some(earlier) = first.insert(host, cluster) else { continue };
+            let message =
+                format!("the host `{host}` is in `{}` and in `{}`, which are two Swarms", earlier.name, cluster.name);
+            out.push(
+                Diagnostic::error("inventory-two-clusters", message)
+                    .at(inventory.host(host).map(|h| h.place.clone()))
+                    .related(group_place(inventory, &earlier.name), "the first group")
+                    .related(group_place(inventory, &cluster.name), "the second group")
+                    .help("a host can be a node of one Swarm only: take it out of one of the groups"),
+            );
+        }
+    }
+}

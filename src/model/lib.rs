@@ -1,0 +1,16 @@
+//! The pure part of reemo-infra: no clock, no network, no file system, no tokio.
+
+pub mod catalogue;
+pub mod change;
+pub mod declare;
+pub mod diag;
+pub mod event;
+pub mod inventory;
+pub mod op;
+pub mod quote;
+pub mod schedule;
+pub mod secret;
+pub mod template;
+pub mod vars;
+pub mod wanted;
+pub mod yaml;

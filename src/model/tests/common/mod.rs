@@ -1,0 +1,157 @@
+//! Running one case through our reader and through `ansible-inventory`.
+#![allow(dead_code)] // Each test that includes this uses a part of it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use reemo_model::inventory::list::{Format, Printer};
+use reemo_model::inventory::{self, Options, SourceError, Sources, pattern};
+use reemo_model::vars::{Vars, extra};
+use reemo_model::yaml;
+use serde_json::Value as Json;
+
+/// The disk, below a directory.
+pub struct Disk(pub PathBuf);
+
+impl Disk {
+    fn error(error: &std::io::Error) -> SourceError {
+        SourceError { message: error.to_string(), missing: error.kind() == std::io::ErrorKind::NotFound }
+    }
+}
+
+impl Sources for Disk {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, SourceError> {
+        std::fs::read(self.0.join(path)).map_err(|e| Self::error(&e))
+    }
+    fn list(&self, path: &Path) -> Result<Vec<String>, SourceError> {
+        let entries = std::fs::read_dir(self.0.join(path)).map_err(|e| Self::error(&e))?;
+        Ok(entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
+    }
+    fn is_dir(&self, path: &Path) -> bool {
+        self.0.join(path).is_dir()
+    }
+    fn exists(&self, path: &Path) -> bool {
+        self.0.join(path).exists()
+    }
+    fn is_executable(&self, path: &Path) -> bool {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::metadata(self.0.join(path)).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+    }
+    fn run(&self, path: &Path, args: &[&str]) -> Result<Vec<u8>, SourceError> {
+        let output = Command::new(self.0.join(path)).args(args).output().map_err(|e| Self::error(&e))?;
+        Ok(output.stdout)
+    }
+}
+
+/// One inventory and how it is asked.
+pub struct Case {
+    pub path: PathBuf,
+    pub args: Vec<String>,
+    pub files: BTreeMap<String, String>,
+    pub expected: Option<String>,
+}
+
+/// Reads a `.case` file.
+pub fn parse(path: PathBuf) -> Case {
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut case = Case { path, args: Vec::new(), files: BTreeMap::new(), expected: None };
+    for part in text.split("=== ").skip(1) {
+        let (head, body) = part.split_once('\n').unwrap_or((part, ""));
+        match head.split_once(' ').unwrap_or((head, "")) {
+            ("args", args) => case.args = args.split(' ').map(str::to_owned).collect(),
+            ("file", name) => drop(case.files.insert(name.to_owned(), body.to_owned())),
+            ("expected", _) => case.expected = Some(body.to_owned()),
+            (other, _) => panic!("{}: {other}", case.path.display()),
+        }
+    }
+    case
+}
+
+impl Case {
+    /// Writes the files into a directory of their own.
+    pub fn lay_out(&self) -> PathBuf {
+        let name = self.path.file_stem().unwrap().to_string_lossy().into_owned();
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("case-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        for (file, text) in &self.files {
+            let path = dir.join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text).unwrap();
+            if text.starts_with("#!") {
+                use std::os::unix::fs::PermissionsExt;
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            }
+        }
+        std::fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    fn values(&self, flag: &str) -> Vec<String> {
+        let pairs = self.args.iter().zip(self.args.iter().skip(1));
+        pairs.filter(|(a, _)| *a == flag).map(|(_, b)| b.clone()).collect()
+    }
+
+    fn has(&self, flag: &str) -> bool {
+        self.args.iter().any(|a| a == flag)
+    }
+
+    /// What we print.
+    pub fn ours(&self, dir: &Path) -> String {
+        let disk = Disk(dir.to_path_buf());
+        let mut loaded = inventory::load(&disk, &self.values("-i"), &Options::default());
+        let extra = extra::parse(&self.values("-e"), &disk, &mut loaded.texts, &mut loaded.diagnostics);
+        if loaded.diagnostics.has_errors() {
+            return format!(
+                "\"refused\"
+{}",
+                loaded.diagnostics.render()
+            );
+        }
+        let limit = self.values("-l").first().map(|l| pattern::select(&loaded.inventory, l).unwrap().hosts);
+        let vars = Vars::new(Arc::new(loaded.inventory)).with_extra(extra);
+        let printer = Printer::new(&vars, Format { export: self.has("--export"), limit: limit.as_deref() });
+        if self.has("--graph") {
+            printer.graph("all", self.has("--vars")).unwrap() + "\n"
+        } else if let Some(host) = self.values("--host").first() {
+            printer.host_text(host) + "\n"
+        } else if self.has("-y") {
+            printer.yaml_text() + "\n"
+        } else {
+            printer.list_text() + "\n"
+        }
+    }
+
+    /// What Ansible prints.
+    pub fn theirs(&self, dir: &Path, program: &str) -> String {
+        let mut args = self.args.clone();
+        if !self.has("--graph") && !self.has("--host") {
+            args.push("--list".to_owned());
+        }
+        let output = Command::new(program)
+            .args(&args)
+            .current_dir(dir)
+            .env("ANSIBLE_LOCALHOST_WARNING", "false")
+            .env_remove("ANSIBLE_CONFIG")
+            .env("HOME", dir)
+            .env("ANSIBLE_NOCOLOR", "1")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}: {}", self.path.display(), String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub fn same(&self, ours: &str, theirs: &str) -> bool {
+        if self.has("-y") {
+            let json =
+                |text: &str| yaml::parse_str(text).map(|n| n.to_json()).unwrap_or_else(|e| panic!("{e}: {text}"));
+            return json(ours) == json(theirs);
+        }
+        if self.has("--graph") {
+            return ours == theirs;
+        }
+        let json = |text: &str| serde_json::from_str::<Json>(text).ok();
+        ours == theirs || (json(ours).is_some() && json(ours) == json(theirs))
+    }
+}

@@ -1,0 +1,294 @@
+//! Which definition of a variable counts: Ansible's precedence, with the place of every definition.
+
+pub mod extra;
+mod magic;
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use indexmap::{IndexMap, IndexSet};
+
+use crate::diag::Place;
+use crate::inventory::{Inventory, Var, VarMap, VarsDir};
+use crate::template::{Found, Lookup};
+use crate::yaml::Node;
+
+/// Where a definition comes from, lowest precedence first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// `default:` in a role file.
+    RoleDefault,
+    /// `vars:` of a group in an inventory file.
+    Group(String),
+    /// A file of `group_vars/`.
+    GroupVars(String),
+    /// Written at a host in an inventory file.
+    Host,
+    /// A file of `host_vars/`.
+    HostVars,
+    /// `-e`.
+    Extra,
+    /// Set by the program: `inventory_hostname`, `groups`, …
+    Magic,
+}
+
+impl Layer {
+    /// For people: `group all`, `group_vars/web`.
+    pub fn describe(&self) -> String {
+        match self {
+            Layer::RoleDefault => "role default".into(),
+            Layer::Group(name) => format!("group {name}"),
+            Layer::GroupVars(name) => format!("group_vars/{name}"),
+            Layer::Host => "host".into(),
+            Layer::HostVars => "host_vars".into(),
+            Layer::Extra => "--extra-vars".into(),
+            Layer::Magic => "set by reemo-infra".into(),
+        }
+    }
+}
+
+/// One definition of a variable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Definition {
+    /// The value, not templated.
+    pub value: Node,
+    /// Where it stands.
+    pub place: Option<Place>,
+    /// What kind of place that is.
+    pub layer: Layer,
+}
+
+impl Definition {
+    /// Where a part of the value stands (an item of a list, the value of a key): the whole's place when
+    /// the part was computed.
+    pub fn place_of(&self, part: &Node) -> Option<Place> {
+        let whole = self.place.as_ref()?;
+        Some(if part.span.line == 0 { whole.clone() } else { part.span.at(&whole.file) })
+    }
+}
+
+/// Opens inline `!vault` values: the armoured text in, the plain text or the reason out.
+#[derive(Clone)]
+pub struct VaultOpener(pub Arc<OpenVault>);
+
+type OpenVault = dyn Fn(&str) -> Result<String, String> + Send + Sync;
+
+impl std::fmt::Debug for VaultOpener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("VaultOpener")
+    }
+}
+
+/// All variables of all hosts.
+#[derive(Debug)]
+pub struct Vars {
+    inventory: Arc<Inventory>,
+    defaults: VarMap,
+    extra: VarMap,
+    secrets: IndexSet<String>,
+    playbook_dir: Option<PathBuf>,
+    groups: OnceLock<Node>,
+    vault: Option<VaultOpener>,
+}
+
+impl Vars {
+    /// The variables of an inventory alone.
+    pub fn new(inventory: Arc<Inventory>) -> Self {
+        Vars {
+            inventory,
+            defaults: VarMap::new(),
+            extra: VarMap::new(),
+            secrets: IndexSet::new(),
+            playbook_dir: None,
+            groups: OnceLock::new(),
+            vault: None,
+        }
+    }
+
+    /// Sets the role defaults, and which variables are secret.
+    pub fn with_declarations(mut self, declarations: &crate::declare::Declarations) -> Self {
+        self.defaults = declarations.defaults();
+        self.secrets = declarations.secret_names().map(str::to_owned).collect();
+        self
+    }
+
+    /// Sets what `-e` says (see [`extra::parse`]).
+    pub fn with_extra(mut self, extra: VarMap) -> Self {
+        self.extra = extra;
+        self
+    }
+
+    /// Sets how inline `!vault` values are opened.
+    pub fn with_vault(mut self, opener: VaultOpener) -> Self {
+        self.vault = Some(opener);
+        self
+    }
+
+    /// Sets the magic variable `playbook_dir`.
+    pub fn with_playbook_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.playbook_dir = Some(dir.into());
+        self
+    }
+
+    /// The inventory they are of.
+    pub fn inventory(&self) -> &Arc<Inventory> {
+        &self.inventory
+    }
+
+    /// What `-e` says.
+    pub fn extra(&self) -> &VarMap {
+        &self.extra
+    }
+
+    /// True for a variable that is declared secret.
+    pub fn is_secret(&self, name: &str) -> bool {
+        self.secrets.contains(name)
+    }
+
+    /// The maps that count for a host, lowest precedence first.
+    fn layers(&self, host: &str) -> Vec<(Layer, &VarMap)> {
+        let mut out = vec![(Layer::RoleDefault, &self.defaults)];
+        let inventory = &*self.inventory;
+        let groups = inventory.merge_order(host);
+        let beside: Vec<&VarsDir> = inventory.beside.iter().chain(&inventory.playbook).collect();
+        if let Some(all) = inventory.group("all") {
+            out.push((Layer::Group("all".into()), &all.vars));
+        }
+        out.extend(groups.iter().map(|g| (Layer::Group(g.name.clone()), &g.vars)));
+        let of_groups = |dir: &'_ VarsDir, name: &str| dir.groups.contains_key(name);
+        for dir in &beside {
+            if let Some(vars) = dir.groups.get("all") {
+                out.push((Layer::GroupVars("all".into()), vars));
+            }
+        }
+        for dir in &beside {
+            for group in groups.iter().filter(|g| of_groups(dir, &g.name)) {
+                if let Some(vars) = dir.groups.get(&group.name) {
+                    out.push((Layer::GroupVars(group.name.clone()), vars));
+                }
+            }
+        }
+        if let Some(host) = inventory.host(host) {
+            out.push((Layer::Host, &host.vars));
+        }
+        for dir in &beside {
+            if let Some(vars) = dir.hosts.get(host) {
+                out.push((Layer::HostVars, vars));
+            }
+        }
+        out.push((Layer::Extra, &self.extra));
+        out
+    }
+
+    /// The definition that counts for a host.
+    pub fn find(&self, host: &str, name: &str) -> Option<Definition> {
+        if let Some(value) = self.magic(host, name) {
+            return Some(Definition { value, place: None, layer: Layer::Magic });
+        }
+        let (layer, var) = self.layers(host).into_iter().rev().find_map(|(l, vars)| vars.get(name).map(|v| (l, v)))?;
+        Some(definition(layer, var))
+    }
+
+    /// Every definition for a host: the one that counts first, then those it beats, highest first.
+    pub fn explain(&self, host: &str, name: &str) -> Vec<Definition> {
+        let mut out = Vec::new();
+        if let Some(value) = self.magic(host, name) {
+            out.push(Definition { value, place: None, layer: Layer::Magic });
+        }
+        for (layer, vars) in self.layers(host).into_iter().rev() {
+            if let Some(var) = vars.get(name) {
+                out.push(definition(layer.clone(), var));
+                out.extend(var.beaten.iter().rev().map(|old| definition(layer.clone(), old)));
+            }
+        }
+        out
+    }
+
+    /// What the operator wrote that counts for a host, by name: everything but role defaults and magic.
+    pub fn written(&self, host: &str) -> IndexMap<&str, &Node> {
+        let mut out: IndexMap<&str, &Node> = IndexMap::new();
+        for (layer, vars) in self.layers(host) {
+            if layer != Layer::RoleDefault {
+                out.extend(vars.iter().map(|(name, var)| (name.as_str(), &var.value)));
+            }
+        }
+        out
+    }
+
+    /// Names of all variables of a host, magic ones included, in order of precedence and writing.
+    pub fn names(&self, host: &str) -> Vec<String> {
+        let mut names: IndexSet<String> = IndexSet::new();
+        for (_, vars) in self.layers(host) {
+            names.extend(vars.keys().cloned());
+        }
+        names.extend(magic::NAMES.iter().map(|name| (*name).to_owned()));
+        names.into_iter().collect()
+    }
+
+    /// The variables of one host, for a [`crate::template::Scope`].
+    pub fn of_host(self: &Arc<Self>, host: &str) -> Arc<HostVars> {
+        Arc::new(HostVars { vars: Arc::clone(self), host: host.to_owned() })
+    }
+}
+
+fn definition(layer: Layer, var: &Var) -> Definition {
+    let place = match layer {
+        Layer::RoleDefault => None,
+        _ => Some(var.place()),
+    };
+    Definition { value: var.value.clone(), place, layer }
+}
+
+/// The variables of one host.
+#[derive(Debug)]
+pub struct HostVars {
+    vars: Arc<Vars>,
+    host: String,
+}
+
+impl HostVars {
+    /// The host.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// All hosts' variables.
+    pub fn all(&self) -> &Arc<Vars> {
+        &self.vars
+    }
+}
+
+impl Lookup for HostVars {
+    fn find(&self, name: &str) -> Option<Found> {
+        let found = self.vars.find(&self.host, name)?;
+        Some(Found { value: found.value, place: found.place, raw: found.layer == Layer::Magic })
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.vars.names(&self.host)
+    }
+
+    fn is_secret(&self, name: &str) -> bool {
+        self.vars.is_secret(name)
+    }
+
+    fn label(&self) -> String {
+        self.host.clone()
+    }
+
+    fn host(&self, name: &str) -> Option<Arc<dyn Lookup>> {
+        self.vars.inventory.host(name)?;
+        Some(self.vars.of_host(name))
+    }
+
+    fn decrypt(&self, vault: &str) -> Result<String, String> {
+        match &self.vars.vault {
+            Some(opener) => (opener.0)(vault),
+            None => Err("no vault password was given".into()),
+        }
+    }
+
+    fn hosts(&self) -> Vec<String> {
+        self.vars.inventory.hosts.keys().cloned().collect()
+    }
+}

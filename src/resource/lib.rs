@@ -1,0 +1,5 @@
+//! Resources.
+pub mod host;
+pub mod os;
+pub mod probe;
+pub mod swarm;

@@ -1,0 +1,26 @@
+//! What a Swarm can hold: services, networks, secrets, configs, node labels. Each file says what is
+//! wanted, reads what is there, and compares the two.
+
+pub mod database;
+pub mod fields;
+pub mod material;
+pub mod network;
+pub mod node;
+pub mod observed;
+pub mod service;
+pub mod spec;
+
+/// Label on everything that is ours.
+pub const MANAGED: &str = "io.reemo.managed";
+/// Label on a service: its role file.
+pub const ROLE: &str = "io.reemo.role";
+/// Label on a service: the certificates folder it was made with.
+pub const SITE: &str = "io.reemo.site";
+/// Label on a service: the tag of its image.
+pub const RELEASE: &str = "io.reemo.release";
+/// Label on the job: the fingerprint of the last run that succeeded.
+pub const JOB_DONE: &str = "io.reemo.job.done";
+/// Node label: the node that holds the internal database's directory.
+pub const DATA_NODE: &str = "io.reemo.data";
+/// Config that records that the database was initialised by us.
+pub const INITIALISED: &str = "reemo.record.initialised";

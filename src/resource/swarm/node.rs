@@ -1,0 +1,206 @@
+//! Who belongs to a cluster's Swarm: initialise, join, adopt, or refuse and name the nodes.
+
+use std::collections::BTreeMap;
+
+use reemo_model::change::{Action, Change, FieldDiff, Verdict};
+use reemo_model::op::{DockerOp, Op};
+use serde_json::{Value, json};
+
+use super::observed::{EngineObservation, SwarmObservation, at, text};
+
+/// What is known of one host of the cluster.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Inventory name.
+    pub host: String,
+    /// Address other nodes reach it at.
+    pub advertise: String,
+    /// Its engine, when there is one.
+    pub engine: Option<EngineObservation>,
+    /// False when the host could not be reached in this run.
+    pub reachable: bool,
+}
+
+/// What one host has to do to be a manager of the cluster's Swarm.
+pub fn diff(host: &str, members: &[Member], there: Option<&SwarmObservation>) -> Verdict {
+    if let Some(refused) = foreign(members, there) {
+        return refused;
+    }
+    let Some(me) = members.iter().find(|m| m.host == host) else {
+        return Verdict::Unchanged;
+    };
+    let Some(engine) = &me.engine else {
+        return if first_to_init(members).is_some_and(|m| m.host == host) { init(me) } else { join(me, members) };
+    };
+    match (engine.in_swarm(), engine.manager) {
+        (true, true) => Verdict::Unchanged,
+        (true, false) if engine.swarm_state == "locked" => Verdict::Refused {
+            why: format!("the Swarm of {host} is locked"),
+            hint: format!("on {host}: docker swarm unlock"),
+        },
+        (true, false) if engine.swarm_state == "pending" || engine.swarm_state == "error" => Verdict::Refused {
+            why: format!("{host} is in state `{}` in its Swarm", engine.swarm_state),
+            hint: "wait until its managers have a quorum again, or take it out with `docker swarm leave --force`"
+                .into(),
+        },
+        (true, false) => Verdict::Refused {
+            why: format!("{host} is a worker of its Swarm; a Reemo Swarm has manager nodes only"),
+            hint: format!("on a manager: docker node promote {host}"),
+        },
+        (false, _) if first_to_init(members).is_some_and(|m| m.host == host) => init(me),
+        (false, _) => join(me, members),
+    }
+}
+
+/// The host that makes the Swarm when no host of the cluster is in one: the first reachable one.
+fn first_to_init(members: &[Member]) -> Option<&Member> {
+    let in_swarm = |m: &&Member| m.engine.as_ref().is_some_and(EngineObservation::in_swarm);
+    if members.iter().any(|m| in_swarm(&m)) { None } else { members.iter().find(|m| m.reachable) }
+}
+
+fn init(me: &Member) -> Verdict {
+    Verdict::Change(Change {
+        action: Action::Create,
+        fields: vec![FieldDiff::new("swarm", None, Some(format!("initialised at {}", me.advertise)))],
+        ops: vec![Op::Docker(DockerOp::SwarmInit { advertise: me.advertise.clone(), spec: json!({}) })],
+        notify: vec![],
+    })
+}
+
+fn join(me: &Member, members: &[Member]) -> Verdict {
+    let others = members.iter().filter(|m| m.host != me.host && m.reachable);
+    // Those that are in the Swarm already can be asked first.
+    let (inside, outside): (Vec<&Member>, Vec<&Member>) =
+        others.partition(|m| m.engine.as_ref().is_some_and(|e| e.manager));
+    Verdict::Change(Change {
+        action: Action::Create,
+        fields: vec![FieldDiff::new("swarm", None, Some(format!("joined as a manager at {}", me.advertise)))],
+        ops: vec![Op::Docker(DockerOp::SwarmJoin {
+            advertise: me.advertise.clone(),
+            ask: inside.into_iter().chain(outside).map(|m| m.host.clone()).collect(),
+        })],
+        notify: vec![],
+    })
+}
+
+/// A Swarm is adopted only when its nodes are the group's hosts.
+fn foreign(members: &[Member], there: Option<&SwarmObservation>) -> Option<Verdict> {
+    let mut swarms: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for member in members {
+        if let Some(engine) = member.engine.as_ref().filter(|e| e.manager) {
+            swarms.entry(&engine.swarm_id).or_default().push(&member.host);
+        }
+    }
+    if swarms.len() > 1 {
+        let list: Vec<String> = swarms.values().map(|hosts| hosts.join(", ")).collect();
+        return Some(Verdict::Refused {
+            why: format!("the hosts of this group are in {} different Swarms: [{}]", swarms.len(), list.join("] [")),
+            hint: "put them in groups of their own, or make the odd ones leave with `docker swarm leave --force`"
+                .into(),
+        });
+    }
+    let there = there?;
+    let ours = |node: &Value| {
+        let id = text(node, &["ID"]);
+        let address = text(node, &["Status", "Addr"]);
+        members.iter().any(|m| match &m.engine {
+            Some(engine) => engine.node_id == id,
+            None => m.advertise == address || m.host == text(node, &["Description", "Hostname"]),
+        })
+    };
+    let strangers: Vec<String> = there
+        .nodes
+        .iter()
+        .filter(|n| !ours(n))
+        .map(|n| format!("{} ({})", text(n, &["Description", "Hostname"]), text(n, &["Status", "Addr"])))
+        .collect();
+    if strangers.is_empty() {
+        return None;
+    }
+    Some(Verdict::Refused {
+        why: format!("the Swarm of {} has nodes that are not in this group: {}", there.asked, strangers.join(", ")),
+        hint: "add them to the group in the inventory, or remove them from the Swarm (`docker node demote`, then `docker node rm`)".into(),
+    })
+}
+
+/// Sets a label on a node; nothing to do when it is set.
+pub fn label(there: &SwarmObservation, node_id: &str, label: &str, value: &str) -> Verdict {
+    let Some(node) = there.nodes.iter().find(|n| text(n, &["ID"]) == node_id) else {
+        return Verdict::Unknown { until: "the node has joined the Swarm".into() };
+    };
+    let was = at(node, &["Spec", "Labels", label]).and_then(Value::as_str);
+    if was == Some(value) {
+        return Verdict::Unchanged;
+    }
+    Verdict::Change(Change {
+        action: Action::Update,
+        fields: vec![FieldDiff::new(format!("label {label}"), was.map(str::to_owned), Some(value.to_owned()))],
+        ops: vec![Op::Docker(DockerOp::NodeLabels {
+            node: node_id.to_owned(),
+            labels: vec![(label.to_owned(), Some(value.to_owned()))],
+        })],
+        notify: vec![],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(host: &str, swarm: Option<(&str, bool)>) -> Member {
+        Member {
+            host: host.into(),
+            advertise: format!("10.0.0.{host}"),
+            reachable: true,
+            engine: Some(EngineObservation {
+                swarm_state: if swarm.is_some() { "active" } else { "inactive" }.into(),
+                swarm_id: swarm.map_or("", |s| s.0).into(),
+                manager: swarm.is_some_and(|s| s.1),
+                node_id: format!("id{host}"),
+                ..Default::default()
+            }),
+        }
+    }
+
+    fn ops(v: Verdict) -> Vec<Op> {
+        match v {
+            Verdict::Change(c) => c.ops,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_first_initialises_the_others_join() {
+        let m = [member("1", None), member("2", None)];
+        assert!(matches!(&ops(diff("1", &m, None))[0], Op::Docker(DockerOp::SwarmInit { .. })));
+        assert!(matches!(&ops(diff("2", &m, None))[0], Op::Docker(DockerOp::SwarmJoin { ask, .. }) if ask == &["1"]));
+    }
+
+    #[test]
+    fn a_late_host_asks_those_inside_first_whoever_comes_first() {
+        let m = [member("1", None), member("2", Some(("s", true))), member("3", Some(("s", true)))];
+        assert!(
+            matches!(&ops(diff("1", &m, None))[0], Op::Docker(DockerOp::SwarmJoin { ask, .. }) if ask == &["2", "3"])
+        );
+        assert!(diff("2", &m, None).is_unchanged());
+    }
+
+    #[test]
+    fn two_swarms_a_worker_and_strangers_are_refused() {
+        let two = [member("1", Some(("a", true))), member("2", Some(("b", true)))];
+        assert!(matches!(diff("1", &two, None), Verdict::Refused { .. }));
+        let worker = [member("1", Some(("a", true))), member("2", Some(("", false)))];
+        assert!(matches!(diff("2", &worker, None), Verdict::Refused { why, .. } if why.contains("worker")));
+        let there = SwarmObservation {
+            nodes: vec![
+                json!({"ID": "id1"}),
+                json!({"ID": "zz", "Description": {"Hostname": "mallory"}, "Status": {"Addr": "10.9.9.9"}}),
+            ],
+            ..Default::default()
+        };
+        let one = [member("1", Some(("a", true)))];
+        assert!(
+            matches!(diff("1", &one, Some(&there)), Verdict::Refused { why, .. } if why.contains("mallory (10.9.9.9)"))
+        );
+    }
+}

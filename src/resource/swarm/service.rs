@@ -1,0 +1,176 @@
+//! A Swarm service: compared field by field with what is there, changed by read-modify-write with the
+//! version index. The schema job is a service too, with rules of its own: it must run once.
+
+use reemo_model::change::{Action, Change, FieldDiff, Verdict};
+use reemo_model::op::{DockerOp, Op, RegistryAuth};
+use reemo_model::wanted::WantedService;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::fields::{Fields, compare, flatten};
+use super::material::Material;
+use super::observed::{SwarmObservation, number, repository, text};
+use super::spec::spec;
+use super::{JOB_DONE, MANAGED};
+
+/// What a comparison needs beside the service itself.
+pub struct Input<'a> {
+    /// The service.
+    pub service: &'a WantedService,
+    /// Its secrets and configs.
+    pub materials: Vec<&'a Material>,
+    /// Digest of its image on the nodes, if it is there.
+    pub digest: Option<String>,
+    /// Which certificates folder it belongs to.
+    pub site: &'a str,
+    /// Registry login kept with the service.
+    pub auth: Option<RegistryAuth>,
+    /// What is there.
+    pub there: &'a SwarmObservation,
+}
+
+impl Input<'_> {
+    /// The digest to run: the deployed one while the tag stays the same, else the nodes'.
+    fn wanted_digest(&self) -> Option<String> {
+        let deployed = self.there.service(&self.service.name).map(image_of).unwrap_or_default();
+        match deployed.split_once('@') {
+            Some((tagged, digest)) if tagged == self.service.image => Some(digest.to_owned()),
+            _ => self.digest.clone(),
+        }
+    }
+
+    /// The spec to post.
+    pub fn spec(&self) -> Value {
+        spec(self.service, &self.materials, self.wanted_digest().as_deref(), self.site)
+    }
+
+    fn flat(&self, spec: &Value) -> Fields {
+        flatten(spec, &|id| {
+            let found = self.there.networks.iter().find(|n| text(n, &["Id"]) == id);
+            found.map_or_else(|| id.to_owned(), |n| text(n, &["Name"]).to_owned())
+        })
+    }
+
+    /// Compares and says what to do.
+    pub fn diff(&self) -> Verdict {
+        let mut wanted = self.spec();
+        let Some(found) = self.there.service(&self.service.name) else {
+            return self.change(Action::Create, self.created_fields(&wanted), self.create(wanted));
+        };
+        if found.pointer(&format!("/Spec/Labels/{MANAGED}")).is_none() {
+            return Verdict::Refused {
+                why: format!("a service `{}` is there that this tool did not make", self.service.name),
+                hint: "adopting a platform installed by other means is not done silently; remove the service, or rename it".into(),
+            };
+        }
+        let spec_there = &found["Spec"];
+        if self.service.job.is_some() {
+            return self.job(found, wanted);
+        }
+        let fields = compare(&self.flat(spec_there), &self.flat(&wanted));
+        if fields.is_empty() {
+            return self.running(found);
+        }
+        keep_counter(spec_there, &mut wanted, false);
+        self.change(Action::Update, fields, self.update(found, wanted))
+    }
+
+    /// The spec is right; is it also running?
+    fn running(&self, found: &Value) -> Verdict {
+        let running = self.there.running(text(found, &["ID"]));
+        if running >= self.there.possible(self.service.replicas, self.service.max_per_node) {
+            return Verdict::Unchanged;
+        }
+        let (was, wanted) = (format!("{running}/{}", self.service.replicas), format!("{0}/{0}", self.service.replicas));
+        self.change(Action::Run, vec![FieldDiff::new("running", Some(was), Some(wanted))], vec![])
+    }
+
+    /// The job runs when it never ran, when its last run is not known to have succeeded, or when its
+    /// image or settings changed. `INIT_*` values only mean something while initialising.
+    fn job(&self, found: &Value, mut wanted: Value) -> Verdict {
+        let fingerprint = self.fingerprint(&wanted);
+        let done = text(found, &["Spec", "Labels", JOB_DONE]);
+        if done == fingerprint {
+            return Verdict::Unchanged;
+        }
+        let same = self.fingerprint(&found["Spec"]) == fingerprint;
+        let newest =
+            self.there.tasks_of(text(found, &["ID"])).first().map(|t| text(t, &["Status", "State"]).to_owned());
+        if same
+            && newest
+                .as_deref()
+                .is_some_and(|s| !matches!(s, "failed" | "rejected" | "shutdown" | "orphaned" | "remove"))
+        {
+            // It runs, or ended well and we were killed before we could write that down.
+            return self.change(Action::Run, vec![FieldDiff::new("run", newest, Some("complete".into()))], vec![]);
+        }
+        let mut fields: Vec<FieldDiff> = compare(&self.flat(&found["Spec"]), &self.flat(&wanted))
+            .into_iter()
+            .filter(|f| !f.field.starts_with("Env.INIT_") && !f.field.starts_with("Labels."))
+            .collect();
+        if fields.is_empty() {
+            fields.push(FieldDiff::new("run", newest, Some("complete".into())));
+        }
+        keep_counter(&found["Spec"], &mut wanted, true);
+        self.change(Action::Run, fields, self.update(found, wanted))
+    }
+
+    /// Identity of a job's run: its task, without `INIT_*`, counters and placement.
+    pub fn fingerprint(&self, spec: &Value) -> String {
+        let mut hash = Sha256::new();
+        for (path, value) in self.flat(&spec["TaskTemplate"]) {
+            if path.starts_with("ContainerSpec.Env.INIT_") || path.starts_with("Placement") {
+                continue;
+            }
+            hash.update(path.as_bytes());
+            hash.update([0]);
+            hash.update(value.as_bytes());
+            hash.update([0]);
+        }
+        hash.finalize().iter().take(16).map(|b| format!("{b:02x}")).collect()
+    }
+
+    fn created_fields(&self, wanted: &Value) -> Vec<FieldDiff> {
+        let image = text(wanted, &["TaskTemplate", "ContainerSpec", "Image"]).to_owned();
+        vec![
+            FieldDiff::new("image", None, Some(image)),
+            FieldDiff::new("replicas", None, Some(self.service.replicas.to_string())),
+        ]
+    }
+
+    fn create(&self, spec: Value) -> Vec<Op> {
+        vec![Op::Docker(DockerOp::ServiceCreate { spec, auth: self.auth.clone() })]
+    }
+
+    fn update(&self, found: &Value, spec: Value) -> Vec<Op> {
+        vec![Op::Docker(DockerOp::ServiceUpdate {
+            name: self.service.name.clone(),
+            version: number(found, &["Version", "Index"]).unwrap_or_default(),
+            spec,
+            auth: self.auth.clone(),
+        })]
+    }
+
+    fn change(&self, action: Action, fields: Vec<FieldDiff>, ops: Vec<Op>) -> Verdict {
+        Verdict::Change(Change { action, fields, ops, notify: vec![] })
+    }
+}
+
+/// `ForceUpdate` is Docker's restart counter: kept, or raised by one to run again.
+fn keep_counter(there: &Value, wanted: &mut Value, raise: bool) {
+    let counter = number(there, &["TaskTemplate", "ForceUpdate"]).unwrap_or_default() + u64::from(raise);
+    if counter > 0 {
+        wanted["TaskTemplate"]["ForceUpdate"] = json!(counter);
+    }
+}
+
+/// Image reference of an observed service.
+pub fn image_of(service: &Value) -> &str {
+    text(service, &["Spec", "TaskTemplate", "ContainerSpec", "Image"])
+}
+
+/// Tag of an image reference; empty when it has none.
+pub fn tag_of(reference: &str) -> &str {
+    let reference = reference.split('@').next().unwrap_or(reference);
+    reference.strip_prefix(repository(reference)).and_then(|t| t.strip_prefix(':')).unwrap_or("")
+}

@@ -1,0 +1,144 @@
+//! The built program, run as an operator would, with a home of its own.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::command;
+
+/// No run of the story is near this; only what hangs reaches it.
+const LIMIT: Duration = Duration::from_secs(400);
+
+/// The program with its inventory.
+#[derive(Clone)]
+pub struct Tool {
+    /// The operator's machine.
+    pub control: PathBuf,
+    /// Inventory file.
+    pub inventory: PathBuf,
+}
+
+/// A run of it.
+pub struct Ran {
+    /// What was typed.
+    pub line: String,
+    /// Exit code.
+    pub code: i32,
+    /// Data: standard output.
+    pub out: String,
+    /// For people: standard error.
+    pub err: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Tool {
+    /// A program on that machine, with its inventory.
+    pub fn new(control: PathBuf) -> Tool {
+        Tool { inventory: control.join("inventory.yml"), control }
+    }
+
+    /// The same with another text in a file of that name beside the inventory.
+    pub fn with_inventory(&self, name: &str, text: &str) -> Tool {
+        let inventory = self.control.join(name);
+        fs::write(&inventory, text).expect("a file");
+        Tool { inventory, ..self.clone() }
+    }
+
+    /// What everything was printed to, run after run.
+    pub fn transcript(&self) -> PathBuf {
+        self.control.join("transcript")
+    }
+
+    /// Runs `reemo-infra ARGS…` with the inventory, the folder of certificates and nothing of this machine's user.
+    pub fn run(&self, args: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reemo-infra"));
+        // What comes after `--` belongs to the command that is run on the hosts.
+        let cut = args.iter().position(|a| *a == "--").unwrap_or(args.len());
+        command.args(&args[..cut]).arg("-i").arg(&self.inventory);
+        command.arg("--pki-dir").arg(self.control.join("pki"));
+        command.args(&args[cut..]);
+        command
+            .env("HOME", self.control.join("home"))
+            .env("XDG_STATE_HOME", self.control.join("state"))
+            .env("XDG_CONFIG_HOME", self.control.join("config"))
+            .env_remove("SSH_AUTH_SOCK")
+            .env_remove("REEMO_PKI_DIR")
+            .env_remove("REEMO_PKI_PASSPHRASE_FILE");
+        let began = Instant::now();
+        let ended = command::run(command, "", LIMIT);
+        let line = format!("reemo-infra {}", args.join(" "));
+        let ran = Ran { line, code: ended.code, out: ended.out, err: ended.err, took: began.elapsed() };
+        let mut file =
+            fs::OpenOptions::new().create(true).append(true).open(self.transcript()).expect("the transcript opens");
+        writeln!(file, "$ {}\n{}\n{}\n[code {} after {:?}]", ran.line, ran.out, ran.err, ran.code, ran.took)
+            .expect("the transcript is written");
+        ran
+    }
+}
+
+impl Ran {
+    /// Everything that was printed.
+    pub fn text(&self) -> String {
+        format!("{}\n{}", self.out, self.err)
+    }
+
+    /// It ended with this code.
+    #[track_caller]
+    pub fn ends_with(self, code: i32) -> Ran {
+        assert_eq!(self.code, code, "exit code of `{}`:\n{}", self.line, self.text());
+        self
+    }
+
+    /// It said this, on either stream. Runs of white space count as one: tables are padded.
+    #[track_caller]
+    pub fn says(self, part: &str) -> Ran {
+        assert!(
+            squeezed(&self.text()).contains(&squeezed(part)),
+            "`{}` does not say `{part}`:\n{}",
+            self.line,
+            self.text()
+        );
+        self
+    }
+
+    /// It did not say this.
+    #[track_caller]
+    pub fn does_not_say(self, part: &str) -> Ran {
+        assert!(!squeezed(&self.text()).contains(&squeezed(part)), "`{}` says `{part}`:\n{}", self.line, self.text());
+        self
+    }
+
+    /// The lines of the recap: host, field, number.
+    pub fn recap(&self) -> BTreeMap<String, BTreeMap<String, u32>> {
+        let lines = self.out.lines().skip_while(|l| !l.starts_with("PLAY RECAP")).skip(1);
+        lines
+            .filter_map(|line| {
+                let (host, fields) = line.split_once(" : ")?;
+                let fields = fields.split_whitespace().filter_map(|f| {
+                    let (name, number) = f.split_once('=')?;
+                    Some((name.to_owned(), number.parse().ok()?))
+                });
+                Some((host.trim().to_owned(), fields.collect()))
+            })
+            .collect()
+    }
+
+    /// The recap has the three hosts, and this field is zero on all of them.
+    #[track_caller]
+    pub fn none(self, field: &str) -> Ran {
+        let recap = self.recap();
+        assert_eq!(recap.len(), 3, "the recap of `{}`:\n{}", self.line, self.text());
+        for (host, fields) in recap {
+            assert_eq!(fields.get(field), Some(&0), "{field} of {host} after `{}`:\n{}", self.line, self.text());
+        }
+        self
+    }
+}
+
+fn squeezed(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

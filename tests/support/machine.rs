@@ -1,0 +1,261 @@
+//! A host that exists in memory only: it answers the probe script and the commands that change files,
+//! packages and units, from what it holds. What it was not told about is an error that is remembered.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use reemo_transport::fake::{Exec, Ran};
+use sha2::{Digest, Sha256};
+
+/// A simulated host. Cheap to clone; clones are the same host.
+#[derive(Clone)]
+pub struct Machine(Arc<Mutex<State>>);
+
+/// What there is on a host.
+pub struct State {
+    /// Answers of the probes that need no simulation, as they were recorded.
+    recorded: BTreeMap<String, String>,
+    /// Name and version.
+    pub packages: BTreeMap<String, String>,
+    /// Files and directories.
+    pub files: BTreeMap<String, Entry>,
+    /// Units that were restarted, in order.
+    pub restarted: Vec<String>,
+    /// Commands run, without the probe script.
+    pub commands: Vec<String>,
+    /// Commands nobody had told it about.
+    pub unknown: Vec<String>,
+    /// What an installation says before it fails.
+    pub broken_packages: Option<String>,
+}
+
+/// A file, or with `content: None` a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub mode: u32,
+    pub owner: String,
+    pub content: Option<Vec<u8>>,
+}
+
+impl Machine {
+    /// A bare Debian 12, as it was recorded for the tests of the resources.
+    pub fn debian() -> Machine {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(root.join("src/resource/tests/cases/hosts/debian-12-bare.yml")).unwrap();
+        let recorded: BTreeMap<String, String> = serde_yaml::from_str(&text.replace("\\t", "\t")).unwrap();
+        let directory = |path: &str| (path.to_owned(), Entry { mode: 0o755, owner: "root:root".into(), content: None });
+        Machine(Arc::new(Mutex::new(State {
+            recorded,
+            packages: BTreeMap::from([("iptables".into(), "1.8.9-2".into())]),
+            files: ["/", "/etc", "/opt"].map(directory).into(),
+            restarted: Vec::new(),
+            commands: Vec::new(),
+            unknown: Vec::new(),
+            broken_packages: None,
+        })))
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the host answers to one command.
+    pub fn answer(&self, exec: &Exec) -> Ran {
+        self.state().run(exec)
+    }
+}
+
+impl State {
+    fn run(&mut self, exec: &Exec) -> Ran {
+        let argv: Vec<&str> = exec.argv.iter().map(String::as_str).collect();
+        if argv == ["sh"] {
+            return Ran::ok(self.probed(&String::from_utf8_lossy(&exec.stdin)));
+        }
+        match argv[..] {
+            ["sh", "-c", _, "write", path, mode, owner, sum, expect] => {
+                self.commands.push(format!("write {path}"));
+                self.write(path, mode, owner, sum, expect, &exec.stdin)
+            }
+            ["mkdir", "-p", "--", path] | ["mkdir", "-p", "-m", _, "--", path] => {
+                if !self.files.contains_key(path) {
+                    self.commands.push(format!("mkdir {path}"));
+                }
+                let entry = Entry { mode: 0o755, owner: "root:root".into(), content: None };
+                for (at, _) in path.match_indices('/').skip(1).chain([(path.len(), "")]) {
+                    self.files.entry(path[..at].to_owned()).or_insert_with(|| entry.clone());
+                }
+                Ran::ok("")
+            }
+            ["chown", owner, "--", path] => self.change(path, |entry| entry.owner = owner.to_owned()),
+            ["chmod", mode, "--", path] => {
+                self.change(path, |entry| entry.mode = u32::from_str_radix(mode, 8).unwrap())
+            }
+            ["rm", "-f", "--", path] => {
+                self.commands.push(format!("rm {path}"));
+                self.files.remove(path);
+                Ran::ok("")
+            }
+            ["apt-get", "-q", "update"] => Ran::ok("Reading package lists...\n"),
+            ["apt-get", .., "install", _] | ["apt-get", .., "install", _, _] => self.install(&argv),
+            ["systemctl", "daemon-reload"] => Ran::ok(""),
+            ["systemctl", "restart", unit] | ["systemctl", "restart", "--", unit] => {
+                self.restarted.push(unit.to_owned());
+                Ran::ok("")
+            }
+            ["sh", "-ec", script] if script.ends_with("systemctl start docker.service") => {
+                self.restarted.push("docker.service".to_owned());
+                Ran::ok("")
+            }
+            // Where the engine would be: there is none, or it is behind the socket.
+            ["sh", "-c", _, "sh", "/var/run/docker.sock"] => Ran::failed(12, ""),
+            _ => {
+                self.unknown.push(exec.argv.join(" "));
+                Ran::failed(127, format!("this host was not told about {argv:?}\n"))
+            }
+        }
+    }
+
+    fn change(&mut self, path: &str, change: impl FnOnce(&mut Entry)) -> Ran {
+        match self.files.get_mut(path) {
+            Some(entry) => {
+                change(entry);
+                Ran::ok("")
+            }
+            None => Ran::failed(1, format!("{path}: No such file or directory\n")),
+        }
+    }
+
+    fn write(&mut self, path: &str, mode: &str, owner: &str, sum: &str, expect: &str, content: &[u8]) -> Ran {
+        let there = self.files.get(path).and_then(|e| e.content.as_ref()).map(|c| sha256(c));
+        if sha256(content) != sum {
+            return Ran::failed(11, "");
+        }
+        match (expect, there) {
+            ("any", _) | ("absent", None) => {}
+            (wanted, Some(found)) if wanted == found => {}
+            _ => return Ran::failed(10, ""),
+        }
+        let parent = path.rsplit_once('/').map_or("/", |(p, _)| if p.is_empty() { "/" } else { p });
+        if !self.files.contains_key(parent) {
+            return Ran::failed(1, format!("mktemp: failed to create file via template '{path}.XXXXXX'\n"));
+        }
+        let mode = u32::from_str_radix(mode, 8).unwrap();
+        self.files.insert(path.to_owned(), Entry { mode, owner: owner.to_owned(), content: Some(content.to_vec()) });
+        Ran::ok("")
+    }
+
+    fn install(&mut self, argv: &[&str]) -> Ran {
+        let names = argv.iter().skip_while(|w| **w != "install").skip(1);
+        let names: Vec<String> = names.map(|n| (*n).to_owned()).collect();
+        self.commands.push(format!("install {}", names.join(" ")));
+        if let Some(said) = &self.broken_packages {
+            return Ran::failed(100, said.clone());
+        }
+        names.into_iter().for_each(|n| drop(self.packages.insert(n, "1.0-1".into())));
+        Ran::ok("Setting up\n")
+    }
+
+    /// Frames as the real script sends them.
+    fn probed(&self, script: &str) -> String {
+        let mark = script.lines().find_map(|l| l.strip_prefix("mark=")).expect("a probe script").to_owned();
+        let asked = script.split_once("true </dev/null").expect("a probe script").1;
+        let (words, mut out, mut count) = (words(asked), String::from("Welcome to this host\n"), 0);
+        for ask in words.split(|w| w == "|").filter(|part| part.first().is_some_and(|w| w == "ask")) {
+            let (id, text) = (&ask[1], &ask[4]);
+            let body = format!("{}\n0 {mark}", self.probe(id, text));
+            let _ = write!(out, "\n{mark} begin {id} {0}\n{body}\n{mark} end {id} {0}\n", body.len());
+            count += 1;
+        }
+        let _ = write!(out, "\n{mark} done {count}\n");
+        out
+    }
+
+    fn probe(&self, id: &str, text: &str) -> String {
+        let names = || {
+            let line = text.lines().find_map(|l| l.strip_prefix("set -- ")).unwrap_or_default();
+            words(line)
+        };
+        match id {
+            "packages" => {
+                let asked: String = names().iter().map(|n| format!("asked\t{n}\n")).collect();
+                let there = self.packages.iter().filter(|(n, _)| names().contains(n));
+                let there: String = there.map(|(n, v)| format!("{n}\tinstalled\t{v}\n")).collect();
+                format!("{asked}{there}index\t1795231886\n")
+            }
+            "units" => {
+                let asked: String = names().iter().map(|n| format!("asked\t{n}\n")).collect();
+                asked + &names().iter().map(|n| self.unit(n)).collect::<String>()
+            }
+            files if files.starts_with("files.") => names().iter().map(|path| self.look(path)).collect(),
+            _ => self.recorded.get(id).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// As systemd shows it: Debian enables and starts a service when its package is installed.
+    fn unit(&self, name: &str) -> String {
+        let there = match name {
+            "docker.service" => self.packages.contains_key("docker.io"),
+            other => other == "rsyslog.service",
+        };
+        let (load, active, sub, file) = match there {
+            true => ("loaded", "active", "running", "enabled"),
+            false => ("not-found", "inactive", "dead", ""),
+        };
+        let state = format!("LoadState={load}\nActiveState={active}\nSubState={sub}\n");
+        format!("{state}UnitFileState={file}\nNeedDaemonReload=no\n\n")
+    }
+
+    fn look(&self, path: &str) -> String {
+        let Some(entry) = self.files.get(path) else {
+            let mut above = path;
+            while !self.files.contains_key(above) {
+                above = above.rsplit_once('/').map_or("/", |(p, _)| if p.is_empty() { "/" } else { p });
+            }
+            return format!("absent\t{above}\t{path}\n");
+        };
+        let kind = if entry.content.is_some() { 0o100_000 } else { 0o040_000 };
+        let (user, group) = entry.owner.split_once(':').unwrap_or((&entry.owner, "root"));
+        let number = |name: &str| if name == "root" { 0 } else { name.parse().unwrap_or(1000) };
+        let name = |name: &str| if name.parse::<u32>().is_ok() { "UNKNOWN".to_owned() } else { name.to_owned() };
+        let size = entry.content.as_ref().map_or(4096, Vec::len);
+        let mut out = format!(
+            "stat\t{:x}\t{}\t{}\t{}\t{}\t{size}\t{path}\n",
+            kind | entry.mode,
+            number(user),
+            number(group),
+            name(user),
+            name(group)
+        );
+        if let Some(content) = &entry.content {
+            use base64::Engine as _;
+            let text = base64::engine::general_purpose::STANDARD.encode(content);
+            let _ = writeln!(out, "sha256\t{}\t{path}\ncontent\t{path}\n{text}\n.", sha256(content));
+        }
+        out
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Takes our own quoting apart: bare words, and `'…'` with `'\''` inside.
+fn words(text: &str) -> Vec<String> {
+    let (mut out, mut word, mut open) = (Vec::new(), None::<String>, false);
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\'' => {
+                open = !open;
+                word.get_or_insert_default();
+            }
+            '\\' if !open => word.get_or_insert_default().extend(rest.next()),
+            c if c.is_whitespace() && !open => out.extend(word.take()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    out.extend(word);
+    out
+}

@@ -1,0 +1,291 @@
+//! A Swarm of one node that exists in memory, behind the fake engine: what is posted is there, with ids
+//! and version indexes, and runs at once. Services named in `sick` never become healthy: Swarm puts
+//! their old spec back, as the real one does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::Method;
+use reemo_transport::fake::{Call, Engine, Reply};
+use serde_json::{Value, json};
+
+/// The Swarm. Cheap to clone; clones are the same.
+#[derive(Clone)]
+pub struct Swarm {
+    pub engine: Engine,
+    state: Arc<Mutex<State>>,
+}
+
+/// What there is.
+#[derive(Default)]
+pub struct State {
+    /// In a Swarm already.
+    pub active: bool,
+    pub images: BTreeSet<String>,
+    pub objects: BTreeMap<&'static str, Vec<Value>>,
+    /// Services whose new copies never become healthy.
+    pub sick: BTreeSet<String>,
+    /// Called before an update is looked at: somebody else is at work as well.
+    pub meddle: Option<fn(&mut Value)>,
+    /// What was changed, in order: `create reemo_api`, `update reemo_api 2.13.10 max=5`.
+    pub changes: Vec<String>,
+    node_labels: Value,
+    clock: u64,
+}
+
+impl Swarm {
+    /// A node that is a manager already.
+    pub fn ready() -> Swarm {
+        let swarm = Swarm::bare();
+        swarm.state().active = true;
+        swarm
+    }
+
+    /// An engine that is in no Swarm.
+    pub fn bare() -> Swarm {
+        let swarm = Swarm { engine: Engine::new(), state: Arc::default() };
+        swarm.routes();
+        swarm
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The release of a service that is deployed.
+    pub fn release(&self, name: &str) -> String {
+        self.state().service(name).map(|s| release(&s["Spec"])).unwrap_or_default()
+    }
+
+    fn on(&self, method: Method, pattern: &str, answer: impl Fn(&mut State, &Call) -> Reply + Send + Sync + 'static) {
+        let state = self.state.clone();
+        self.engine
+            .on(method, pattern, move |call| answer(&mut state.lock().unwrap_or_else(PoisonError::into_inner), call));
+    }
+
+    fn routes(&self) {
+        self.on(Method::GET, "/info", |s, _| Reply::json(s.info()));
+        self.on(Method::GET, "/images/json", |s, _| Reply::json(s.images.iter().map(|i| image(i)).collect()));
+        self.on(Method::POST, "/images/create", |s, call| {
+            let (image, tag) = (&call.query["fromImage"], &call.query["tag"]);
+            let separator = if tag.starts_with("sha256:") { "@" } else { ":" };
+            s.images.insert(format!("{image}{separator}{tag}"));
+            Reply::lines([json!({"status": "Pull complete", "id": "0123"})])
+        });
+        self.on(Method::POST, "/swarm/init", |s, _| {
+            s.active = true;
+            s.changes.push("init".into());
+            Reply::json(json!("node1"))
+        });
+        self.on(Method::GET, "/nodes", |s, _| Reply::json(json!([s.node()])));
+        self.on(Method::GET, "/nodes/*", |s, _| Reply::json(s.node()));
+        self.on(Method::POST, "/nodes/*/update", |s, call| {
+            s.node_labels = call.json()["Labels"].clone();
+            Reply::status(200, Value::Null)
+        });
+        for kind in ["networks", "secrets", "configs", "services", "tasks"] {
+            self.on(Method::GET, &format!("/{kind}"), move |s, call| Reply::json(s.list(kind, call)));
+        }
+        for kind in ["networks", "secrets", "configs"] {
+            self.on(Method::POST, &format!("/{kind}/create"), move |s, call| s.create(kind, call.json()));
+        }
+        self.on(Method::POST, "/services/create", |s, call| s.create_service(call.json()));
+        self.on(Method::GET, "/services/*", |s, call| match s.service(&call.parts[0]) {
+            Some(service) => Reply::json(service.clone()),
+            None => Reply::error(404, "service not found"),
+        });
+        self.on(Method::POST, "/services/*/update", |s, call| s.update_service(call));
+        self.on(Method::GET, "/containers/*/logs", |_, _| {
+            let text = b"database ready\n";
+            let mut frame = vec![1, 0, 0, 0, 0, 0, 0, text.len() as u8];
+            frame.extend_from_slice(text);
+            Reply::bytes(frame)
+        });
+    }
+}
+
+impl State {
+    fn tick(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
+    }
+
+    fn info(&self) -> Value {
+        let swarm = match self.active {
+            true => {
+                json!({"NodeID": "node1", "LocalNodeState": "active", "ControlAvailable": true, "Cluster": {"ID": "swarm1"}})
+            }
+            false => json!({"NodeID": "", "LocalNodeState": "inactive", "ControlAvailable": false}),
+        };
+        json!({"ServerVersion": "20.10.24", "Swarm": swarm})
+    }
+
+    fn node(&self) -> Value {
+        json!({
+            "ID": "node1", "Version": {"Index": 1},
+            "Spec": {"Role": "manager", "Availability": "active", "Labels": self.node_labels},
+            "Description": {"Hostname": "host"},
+            "Status": {"State": "ready"}, "ManagerStatus": {"Leader": true, "Reachability": "reachable"},
+        })
+    }
+
+    fn list(&self, kind: &'static str, call: &Call) -> Value {
+        let all = self.objects.get(kind).cloned().unwrap_or_default();
+        let filters: Value = call.query.get("filters").and_then(|f| serde_json::from_str(f).ok()).unwrap_or_default();
+        let Some(wanted) = filters["service"].as_object() else { return Value::Array(all) };
+        let of =
+            |task: &Value| wanted.keys().any(|name| self.service(name).is_some_and(|s| s["ID"] == task["ServiceID"]));
+        all.into_iter().filter(of).collect()
+    }
+
+    fn add(&mut self, kind: &'static str, object: Value) {
+        self.objects.entry(kind).or_default().push(object);
+    }
+
+    fn create(&mut self, kind: &'static str, spec: Value) -> Reply {
+        let id = format!("{kind}-{}", self.tick());
+        let object = match kind {
+            "networks" => {
+                let mut network = spec.clone();
+                network["Id"] = json!(id);
+                network["Scope"] = json!("swarm");
+                network
+            }
+            _ => {
+                json!({"ID": id, "Version": {"Index": self.clock}, "Spec": {"Name": spec["Name"], "Labels": spec["Labels"]}})
+            }
+        };
+        let name = spec["Name"].as_str().unwrap_or_default();
+        self.changes.push(format!("create {kind} {}", without_hash(name)));
+        self.add(kind, object);
+        Reply::status(201, if kind == "networks" { json!({"Id": id, "Warning": ""}) } else { json!({"ID": id}) })
+    }
+
+    fn service(&self, name: &str) -> Option<&Value> {
+        let services = self.objects.get("services")?;
+        services.iter().find(|s| s["Spec"]["Name"] == *name || s["ID"] == *name)
+    }
+
+    fn put(&mut self, service: &Value) {
+        let services = self.objects.entry("services").or_default();
+        services.iter_mut().filter(|s| s["ID"] == service["ID"]).for_each(|s| *s = service.clone());
+    }
+
+    fn create_service(&mut self, spec: Value) -> Reply {
+        let id = format!("service-{}", self.tick());
+        self.changes.push(format!("create {}", said(&spec)));
+        self.add("services", json!({"ID": id, "Version": {"Index": self.clock}, "Spec": spec}));
+        let sick = spec["Name"].as_str().is_some_and(|name| self.sick.contains(name));
+        // Swarm tries again and again.
+        for _ in 0..if sick { 4 } else { 1 } {
+            self.run(&id, &spec, if sick { "failed" } else { "running" });
+        }
+        Reply::status(201, json!({"ID": id}))
+    }
+
+    fn update_service(&mut self, call: &Call) -> Reply {
+        let (name, posted) = (call.parts[0].clone(), call.json());
+        let now = self.tick();
+        let Some(mut service) = self.service(&name).cloned() else { return Reply::error(404, "service not found") };
+        if let Some(meddle) = self.meddle.take() {
+            meddle(&mut service);
+            service["Version"]["Index"] = json!(now);
+            self.put(&service);
+        }
+        if call.query["version"].parse().ok() != service["Version"]["Index"].as_u64() {
+            return Reply::error(500, "rpc error: code = Unknown desc = update out of sequence");
+        }
+        self.changes.push(format!("update {}", said(&posted)));
+        let before = service["Spec"].clone();
+        let (was, wanted) = (without_limits(&before), without_limits(&posted));
+        let id = service["ID"].as_str().unwrap_or_default().to_owned();
+        service["Version"]["Index"] = json!(now);
+        service["Spec"] = posted.clone();
+        // Labels and limits replace no task.
+        if was["TaskTemplate"] == wanted["TaskTemplate"] {
+            service["UpdateStatus"] = json!({"State": "completed"});
+            self.retask(&id, &posted);
+        } else if self.sick.contains(&name) {
+            service["Spec"] = before.clone();
+            service["UpdateStatus"] =
+                json!({"State": "rollback_completed", "Message": "update rolled back due to failure of task t9"});
+            self.run(&id, &posted, "failed");
+        } else {
+            service["UpdateStatus"] = json!({"State": "completed"});
+            self.objects.entry("tasks").or_default().retain(|t| t["ServiceID"] != *id);
+            self.run(&id, &posted, "running");
+        }
+        self.put(&service);
+        Reply::json(json!({"Warnings": null}))
+    }
+
+    /// Tasks of a spec: as many as wanted that run, or one that failed; a job's is complete.
+    fn run(&mut self, id: &str, spec: &Value, state: &str) {
+        let job = spec["TaskTemplate"]["RestartPolicy"]["Condition"] == "none";
+        let copies = spec["Mode"]["Replicated"]["Replicas"].as_u64().unwrap_or(1);
+        let (state, wanted) = match (state, job) {
+            ("running", true) => ("complete", "shutdown"),
+            ("running", false) => ("running", "running"),
+            (other, _) => (other, "shutdown"),
+        };
+        for copy in 0..if state == "failed" { 1 } else { copies } {
+            let made = format!("2027-01-15T12:00:00.{:09}Z", self.tick());
+            let err = if state == "failed" { "task: non-zero exit (1): unhealthy" } else { "" };
+            self.add(
+                "tasks",
+                json!({
+                    "ID": format!("task-{}", self.clock), "ServiceID": id, "NodeID": "node1", "Slot": copy + 1,
+                    "CreatedAt": made, "DesiredState": wanted, "Spec": spec["TaskTemplate"],
+                    "Status": {"State": state, "Timestamp": made, "Err": err,
+                        "ContainerStatus": {"ContainerID": format!("container-{}", self.clock), "ExitCode": 0}},
+                }),
+            );
+        }
+    }
+
+    /// Tasks that stay carry the new limits.
+    fn retask(&mut self, id: &str, spec: &Value) {
+        let tasks = self.objects.entry("tasks").or_default();
+        tasks.iter_mut().filter(|t| t["ServiceID"] == *id).for_each(|t| t["Spec"] = spec["TaskTemplate"].clone());
+    }
+}
+
+fn without_limits(spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    spec["TaskTemplate"]["Placement"]["MaxReplicas"] = Value::Null;
+    spec
+}
+
+/// `reemo_api 2.13.10 max=5`.
+fn said(spec: &Value) -> String {
+    let limit = spec["TaskTemplate"]["Placement"]["MaxReplicas"].as_u64().unwrap_or(0);
+    format!("{} {} max={limit}", spec["Name"].as_str().unwrap_or_default(), release(spec))
+}
+
+fn release(spec: &Value) -> String {
+    let image = spec["TaskTemplate"]["ContainerSpec"]["Image"].as_str().unwrap_or_default();
+    let tagged = image.split('@').next().unwrap_or_default();
+    tagged.rsplit(':').next().unwrap_or_default().to_owned()
+}
+
+fn without_hash(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((base, hash)) if hash.len() == 12 => base,
+        _ => name,
+    }
+}
+
+fn image(reference: &str) -> Value {
+    let (name, digest) = match reference.split_once('@') {
+        Some((name, digest)) => (name, digest.to_owned()),
+        None => {
+            let (name, tag) = reference.rsplit_once(':').unwrap_or((reference, ""));
+            (name, format!("sha256:{tag}"))
+        }
+    };
+    let tags = if reference.contains('@') { json!([]) } else { json!([reference]) };
+    json!({
+        "Id": format!("id-of-{reference}"), "ParentId": "", "RepoTags": tags, "RepoDigests": [format!("{name}@{digest}")],
+        "Created": 0, "Size": 0, "SharedSize": 0, "Labels": {}, "Containers": 0,
+    })
+}
