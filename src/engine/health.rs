@@ -14,7 +14,9 @@ use tokio_rustls::TlsConnector;
 use super::fault::Fault;
 
 /// A platform that was just deployed may take so long until every link works.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(90);
+/// So many green answers in a row, on each host: Traefik and the services behind it hand requests round their copies.
+const IN_A_ROW: u32 = 12;
 /// Limit of one question.
 const ANSWER: Duration = Duration::from_secs(15);
 /// Asked for where the portal answers every name.
@@ -85,22 +87,41 @@ pub fn is_ok(tree: &Value) -> bool {
     tree.get("status").and_then(Value::as_str) == Some("OK")
 }
 
-/// Waits until the tree is green. Returns what could not be asked.
-pub async fn wait(host: &Arc<dyn Host>, url: Option<&str>) -> Result<Health, Fault> {
+/// Waits until the tree is green, and stays so: each question may reach another copy of the services behind the portal,
+/// and right after a rollout a node may not have heard of all services yet (its name server learns of them by gossip, at
+/// worst at the next full exchange, 30 s later). So [`IN_A_ROW`] green answers count, and one that is not begins anew.
+/// Returns what could not be asked.
+pub async fn settled(host: &Arc<dyn Host>, url: Option<&str>) -> Result<Health, Fault> {
     let started = Instant::now();
+    let mut streak = Streak::default();
     loop {
-        let fault = match ask(host, url).await {
-            Ok(Health::Tree(tree)) if !is_ok(&tree) => {
-                let text = serde_json::to_string_pretty(&tree).unwrap_or_default();
-                Fault::failed("the platform's health tree is not OK").lines(text.lines().map(str::to_owned).collect())
-            }
-            Ok(health) => return Ok(health),
-            Err(e) => e,
-        };
+        let answer = ask(host, url).await;
+        let green = matches!(&answer, Ok(Health::Tree(tree)) if is_ok(tree));
+        if streak.suffices(green) || matches!(answer, Ok(Health::NotLetIn)) {
+            return answer;
+        }
+        if green {
+            continue;
+        }
         if started.elapsed() > PATIENCE {
-            return Err(fault);
+            let tree = answer?.tree().unwrap_or_default();
+            let text = serde_json::to_string_pretty(&tree).unwrap_or_default();
+            let fault = Fault::failed(format!("the platform's health tree is not OK through {}", host.name()));
+            return Err(fault.lines(text.lines().map(str::to_owned).collect()));
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Green answers so far, without another between them.
+#[derive(Default)]
+struct Streak(u32);
+
+impl Streak {
+    /// Counts one answer; true once there were enough.
+    fn suffices(&mut self, green: bool) -> bool {
+        self.0 = if green { self.0 + 1 } else { 0 };
+        self.0 >= IN_A_ROW
     }
 }
 
@@ -156,6 +177,15 @@ impl rustls::client::danger::ServerCertVerifier for AnyCertificate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A copy that has not heard of a service yet is met at the fifth question: the count begins anew.
+    #[test]
+    fn green_counts_only_in_a_row() {
+        let mut streak = Streak::default();
+        let answers = (1..).map(|n| n != 5);
+        let asked = answers.take_while(|green| !streak.suffices(*green)).count();
+        assert_eq!(asked, 5 + IN_A_ROW as usize - 1);
+    }
 
     #[test]
     fn the_name_in_a_url() {

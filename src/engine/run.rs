@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use futures_util::future::try_join_all;
 use reemo_model::catalogue::Stage;
 use reemo_model::change::{Change, Verdict};
 use reemo_model::event::{Counts, Event, Outcome, Shown, Sink};
@@ -455,18 +456,30 @@ impl Run {
         if !cluster.settings.health || lock(&self.rollout).is_empty() {
             return Ok(());
         }
-        let world = self.world.read().await;
-        let host = self.fleet.host(&self.counted_for(&world, task))?;
-        drop(world);
-        let found = health::wait(&host, cluster.settings.portal_url.as_deref()).await?;
-        if found == health::Health::NotLetIn {
+        let asked = self.entrances(task).await?;
+        let url = cluster.settings.portal_url.as_deref();
+        let answers = try_join_all(asked.iter().map(|host| health::settled(host, url))).await?;
+        for (host, _) in asked.iter().zip(answers).filter(|(_, found)| *found == health::Health::NotLetIn) {
             self.events.warn(format!(
-                "{}: the portal's address filter does not let {} in, so its health tree was not asked",
+                "{}: the portal's address filter does not let {} in, so its health tree was not asked there",
                 task.cluster,
                 host.name()
             ));
         }
         Ok(())
+    }
+
+    /// The hosts of a task's cluster that take users' requests: connected, and active in the Swarm.
+    async fn entrances(&self, task: &Task) -> Result<Vec<Arc<dyn Host>>, Fault> {
+        let world = self.world.read().await;
+        let nodes = world.swarms.get(&task.cluster).map(|s| s.nodes.as_slice()).unwrap_or_default();
+        let active = nodes.iter().filter(|n| n["Spec"]["Availability"] == "active" && n["Status"]["State"] == "ready");
+        let names = active.filter_map(|n| world.host_of_node(n["ID"].as_str()?)).filter(|n| world.reached(n));
+        let hosts = names.map(|n| self.fleet.host(n)).collect::<Result<Vec<_>, _>>()?;
+        if hosts.is_empty() {
+            return Ok(vec![self.fleet.host(&self.counted_for(&world, task))?]);
+        }
+        Ok(hosts)
     }
 
     fn touch(&self, task: &Task) {
