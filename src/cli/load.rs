@@ -7,6 +7,7 @@ use reemo_model::catalogue::Catalogue;
 use reemo_model::declare::{Declarations, check};
 use reemo_model::diag::{Diagnostic, Diagnostics, Texts};
 use reemo_model::inventory::{self, Cluster, Inventory, pattern};
+use reemo_model::options;
 use reemo_model::template::Engine;
 use reemo_model::vars::{Vars, extra};
 
@@ -23,6 +24,8 @@ pub struct Loaded {
     pub vars: Arc<Vars>,
     /// Roles.
     pub catalogue: Catalogue,
+    /// All clusters of the inventory.
+    pub platform: Vec<Cluster>,
     /// Clusters that have a host in the run, whole: what a cluster is does not depend on `--limit`.
     pub clusters: Vec<Cluster>,
     /// Hosts of `--limit`; `None`: all.
@@ -63,16 +66,18 @@ pub fn load(
     // A file that cannot be read is why there are no hosts: that is said already.
     let known = |d: &Diagnostic| d.code == "inventory-empty" && unread;
     diagnostics.extend(checked.diagnostics.into_iter().filter(|d| !known(d)).collect());
+    diagnostics.extend(options::check(&inventory, vars.extra(), &catalogue));
     without_effect(&inventory, diagnostics);
     let limit = limit(&inventory, &options.limit)?;
-    let mut clusters = checked.clusters;
+    let platform = checked.clusters;
+    let mut clusters = platform.clone();
     if let Some(chosen) = &limit {
         clusters.retain(|c| c.hosts.iter().any(|h| chosen.contains(h)));
         if clusters.is_empty() && !diagnostics.has_errors() {
             return Err(Exit::usage("--limit leaves no host of a manager group"));
         }
     }
-    Ok(Loaded { inventory, vars, catalogue, clusters, limit, texts, connect: connect.clone() })
+    Ok(Loaded { inventory, vars, catalogue, platform, clusters, limit, texts, connect: connect.clone() })
 }
 
 /// Variables that are read for the inventory's sake, and do nothing yet: nothing is silently ignored.

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use reemo_model::diag::{Diagnostic, Diagnostics};
+use reemo_model::inventory::Cluster;
 use reemo_model::op::RegistryAuth;
 use reemo_model::secret::{Blob, Secret};
 use reemo_model::template::{Engine, Scope, Value, from_json};
 use reemo_model::vars::Vars;
-use reemo_model::wanted::{ClusterShape, Render, Wanted, WantedService, plain, render, truthy};
+use reemo_model::wanted::{ClusterShape, Node, Render, Wanted, WantedService, plain, render, truthy};
 use reemo_pki::Store;
 use reemo_resource::swarm::material::Material;
 use serde_json::{Value as Json, json};
 
 use super::load::Loaded;
 use super::render::ClusterScope;
-use super::{portal_certs, target};
+use super::{once, portal_certs, target};
 use crate::engine::site::{ClusterSite, HostSite, Settings, Site};
 
 /// Name and user of the internal database; the vendor's are not public.
@@ -27,15 +28,13 @@ const INTERNAL_DATABASE: &str = "reemo";
 pub fn build(loaded: &Loaded, store: &Arc<Store>, now: Timestamp, diagnostics: &mut Diagnostics) -> Site {
     let mut clusters = IndexMap::new();
     let mut hosts = IndexMap::new();
+    once::check(loaded, store, diagnostics);
+    let owners = once::database_owners(loaded, store);
     for cluster in &loaded.clusters {
         let Some(first) = cluster.hosts.first() else { continue };
         let scope = scope(loaded, store, first);
         let problems = diagnostics.errors().count();
-        let shape = ClusterShape {
-            name: cluster.name.clone(),
-            environment: cluster.environment.word().to_owned(),
-            nodes: cluster.hosts.iter().map(|h| (h.clone(), address_of(loaded, store, h))).collect(),
-        };
+        let shape = ClusterShape { database_of: owners.get(&cluster.name).cloned(), ..shape(loaded, store, cluster) };
         match cluster_site(loaded, store, first, scope, &shape, now) {
             Ok(site) => {
                 clusters.insert(cluster.name.clone(), site);
@@ -58,6 +57,26 @@ pub fn build(loaded: &Loaded, store: &Arc<Store>, now: Timestamp, diagnostics: &
         }
     }
     Site { clusters, hosts }
+}
+
+/// A cluster's hosts.
+pub fn shape(loaded: &Loaded, store: &Arc<Store>, cluster: &Cluster) -> ClusterShape {
+    let node = |host: &String| Node {
+        name: host.clone(),
+        address: address_of(loaded, store, host),
+        worker: cluster.workers.contains(host),
+    };
+    ClusterShape {
+        name: cluster.name.clone(),
+        environment: cluster.environment.word().to_owned(),
+        nodes: cluster.hosts.iter().map(node).collect(),
+        database_of: None,
+    }
+}
+
+/// The database a host's cluster works on: see [`database`].
+pub fn database_of(loaded: &Loaded, store: &Arc<Store>, host: &str) -> Result<Json, Diagnostic> {
+    database(&Variables { vars: &loaded.vars, host, scope: ClusterScope(scope(loaded, store, host)) }, store)
 }
 
 /// A host's variables, with the functions that roles may use.
@@ -226,8 +245,11 @@ fn materials(wanted: &Wanted, store: &Store, now: Timestamp) -> Result<Vec<Arc<M
             let hash = store.keyed_hash(data.bytes());
             all.push(Arc::new(Material::new(&service.name, target, data, mode, &hash)));
         };
-        for (target, content) in certificates(service, store, now)? {
-            add(target, Blob::Secret(content), 0o400);
+        for (name, content) in certificates(service, store, now)? {
+            match &service.tls_dir {
+                Some(folder) => add(&format!("{folder}/{name}"), Blob::Secret(content), 0o400),
+                None => add(name, Blob::Secret(content), 0o400),
+            }
         }
         for material in service.secrets.iter().chain(&service.configs) {
             add(&material.target, material.data.clone(), material.mode);
@@ -238,7 +260,8 @@ fn materials(wanted: &Wanted, store: &Store, now: Timestamp) -> Result<Vec<Arc<M
 
 fn certificates(service: &WantedService, store: &Store, now: Timestamp) -> Result<Vec<(&'static str, Secret)>, String> {
     let Some(kind) = service.tls else { return Ok(Vec::new()) };
-    let leaf = store.leaf(&service.name, &[], now).map_err(|e| format!("certificate of {}: {e}", service.name))?;
+    let leaf =
+        store.leaf(&service.tls_name, &[], now).map_err(|e| format!("certificate of {}: {e}", service.tls_name))?;
     let mut files = vec![
         ("tls.crt", Secret::unregistered(leaf.cert_pem.as_bytes())),
         ("tls.key", leaf.key.clone()),

@@ -62,10 +62,7 @@ impl Look {
 
     /// Copies to wait for: those the nodes there are can hold.
     fn wanted(&self) -> u64 {
-        let spec = &self.service["Spec"];
-        let wanted = number(spec, &["Mode", "Replicated", "Replicas"]).unwrap_or(0);
-        let limit = number(spec, &["TaskTemplate", "Placement", "MaxReplicas"]).unwrap_or(0);
-        possible(&self.nodes, wanted, limit)
+        possible(&self.nodes, &self.service["Spec"])
     }
 
     fn running(&self) -> u64 {

@@ -148,9 +148,7 @@ fn not_running(there: &SwarmObservation, rollout: &[Changed]) -> Vec<String> {
         .filter_map(|s| {
             let running = there.running(text(s, &["ID"]));
             let name = text(s, &["Spec", "Name"]);
-            let limit = number(s, &["Spec", "TaskTemplate", "Placement", "MaxReplicas"]).unwrap_or_default();
-            (running < there.possible(wanted(s), limit))
-                .then(|| format!("{name} runs {running} of {} copies", wanted(s)))
+            (running < there.possible(s)).then(|| format!("{name} runs {running} of {} copies", wanted(s)))
         })
         .collect()
 }

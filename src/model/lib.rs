@@ -7,6 +7,7 @@ pub mod diag;
 pub mod event;
 pub mod inventory;
 pub mod op;
+pub mod options;
 pub mod quote;
 pub mod schedule;
 pub mod secret;

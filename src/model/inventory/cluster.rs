@@ -46,8 +46,10 @@ pub struct Cluster {
     pub name: String,
     /// What runs there.
     pub environment: Environment,
-    /// Its hosts, in inventory order.
+    /// Its hosts, in inventory order, managers first.
     pub hosts: Vec<String>,
+    /// Those of them that are workers of the Swarm.
+    pub workers: Vec<String>,
 }
 
 /// The clusters of an inventory: `infra_manager`, and each leaf group below `api_manager` and
@@ -64,7 +66,7 @@ pub fn clusters(inventory: &Inventory) -> Vec<Cluster> {
             let hosts: Vec<String> =
                 group.hosts.iter().filter(|host| !below.contains(&host.as_str())).cloned().collect();
             if !hosts.is_empty() && !out.iter().any(|c| c.name == name) {
-                out.push(Cluster { name: name.to_owned(), environment, hosts });
+                out.push(Cluster { name: name.to_owned(), environment, hosts, workers: Vec::new() });
             }
         }
     }

@@ -86,14 +86,44 @@ pub fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
     path.iter().try_fold(value, |v, key| v.get(key))
 }
 
-/// See [`SwarmObservation::possible`]; `nodes` is the answer of `GET /nodes`.
-pub fn possible(nodes: &[Value], wanted: u64, max_per_node: u64) -> u64 {
-    let usable =
-        |n: &&Value| text(n, &["Status", "State"]) == "ready" && text(n, &["Spec", "Availability"]) == "active";
-    match max_per_node {
+/// Copies of a service (its `Spec`) that the nodes there are can hold: all that are wanted, unless its limit per node
+/// stands against it while a node is away. `nodes` is the answer of `GET /nodes`.
+pub fn possible(nodes: &[Value], spec: &Value) -> u64 {
+    let wanted = number(spec, &["Mode", "Replicated", "Replicas"]).unwrap_or(0);
+    let placement = at(spec, &["TaskTemplate", "Placement"]).unwrap_or(&Value::Null);
+    let constraints: Vec<&str> =
+        placement["Constraints"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let usable = |n: &&Value| {
+        text(n, &["Status", "State"]) == "ready"
+            && text(n, &["Spec", "Availability"]) == "active"
+            && constraints.iter().all(|c| allows(c, n))
+    };
+    match number(placement, &["MaxReplicas"]).unwrap_or(0) {
         0 => wanted,
         max => wanted.min(max * nodes.iter().filter(usable).count() as u64),
     }
+}
+
+/// May a service with this constraint run on the node? One that is not understood is taken to allow it.
+fn allows(constraint: &str, node: &Value) -> bool {
+    let (key, wanted, equal) = match (constraint.split_once("=="), constraint.split_once("!=")) {
+        (Some((key, value)), _) => (key.trim(), value.trim(), true),
+        (_, Some((key, value))) => (key.trim(), value.trim(), false),
+        _ => return true,
+    };
+    let is = match key {
+        "node.id" => text(node, &["ID"]),
+        "node.hostname" => text(node, &["Description", "Hostname"]),
+        "node.role" => text(node, &["Spec", "Role"]),
+        "node.platform.os" => text(node, &["Description", "Platform", "OS"]),
+        "node.platform.arch" => text(node, &["Description", "Platform", "Architecture"]),
+        _ => match (key.strip_prefix("node.labels."), key.strip_prefix("engine.labels.")) {
+            (Some(label), _) => text(node, &["Spec", "Labels", label]),
+            (_, Some(label)) => text(node, &["Description", "Engine", "Labels", label]),
+            _ => return true,
+        },
+    };
+    is.eq_ignore_ascii_case(wanted) == equal
 }
 
 impl SwarmObservation {
@@ -138,10 +168,9 @@ impl SwarmObservation {
             .count() as u64
     }
 
-    /// Copies of a service that the nodes there are can hold: all that are wanted, unless its limit per
-    /// node stands against it while a node is away.
-    pub fn possible(&self, wanted: u64, max_per_node: u64) -> u64 {
-        possible(&self.nodes, wanted, max_per_node)
+    /// See [`possible`]; of a service as it is there.
+    pub fn possible(&self, service: &Value) -> u64 {
+        possible(&self.nodes, &service["Spec"])
     }
 
     /// Something of ours is deployed here.
@@ -159,6 +188,20 @@ mod tests {
         assert_eq!(repository("r.io/a:1"), "r.io/a");
         assert_eq!(repository("r.io:5000/a"), "r.io:5000/a");
         assert_eq!(repository("r.io:5000/a:1@sha256:x"), "r.io:5000/a");
+    }
+
+    #[test]
+    fn copies_that_have_a_place() {
+        let node = |role: &str, zone: &str, state: &str| serde_json::json!({"Spec": {"Role": role, "Availability": "active", "Labels": {"zone": zone}}, "Status": {"State": state}});
+        let nodes = [node("manager", "a", "ready"), node("manager", "b", "down"), node("worker", "a", "ready")];
+        let spec = |constraints: &[&str]| {
+            serde_json::json!({"Mode": {"Replicated": {"Replicas": 4}},
+                "TaskTemplate": {"Placement": {"MaxReplicas": 2, "Constraints": constraints}}})
+        };
+        assert_eq!(possible(&nodes, &spec(&[])), 4);
+        assert_eq!(possible(&nodes, &spec(&["node.role==manager"])), 2);
+        assert_eq!(possible(&nodes, &spec(&["node.labels.zone != a"])), 0);
+        assert_eq!(possible(&nodes, &spec(&["node.labels.zone==a", "node.role != manager"])), 2);
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Input<'_> {
     /// The spec is right; is it also running?
     fn running(&self, found: &Value) -> Verdict {
         let running = self.there.running(text(found, &["ID"]));
-        if running >= self.there.possible(self.service.replicas, self.service.max_per_node) {
+        if running >= self.there.possible(found) {
             return Verdict::Unchanged;
         }
         let (was, wanted) = (format!("{running}/{}", self.service.replicas), format!("{0}/{0}", self.service.replicas));

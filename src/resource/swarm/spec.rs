@@ -53,14 +53,20 @@ pub fn spec(service: &WantedService, materials: &[&Material], digest: Option<&st
         "RestartPolicy": {"Condition": if service.job.is_some() { "none" } else { "any" }, "Delay": 5_000_000_000_u64},
         "Placement": {"MaxReplicas": service.max_per_node},
     });
-    if service.data_node {
-        task["Placement"]["Constraints"] = json!([format!("node.labels.{DATA_NODE}==true")]);
+    let pinned = service.data_node.then(|| format!("node.labels.{DATA_NODE}==true"));
+    let constraints: Vec<String> = pinned.into_iter().chain(service.constraints.iter().cloned()).collect();
+    if !constraints.is_empty() {
+        task["Placement"]["Constraints"] = json!(constraints);
     }
-    if service.memory.is_some() || service.nano_cpus.is_some() {
-        task["Resources"] = json!({"Limits": {
-            "MemoryBytes": service.memory.unwrap_or(0),
-            "NanoCPUs": service.nano_cpus.unwrap_or(0),
-        }});
+    let amounts = |memory: Option<u64>, cpus: Option<i64>| {
+        (memory.is_some() || cpus.is_some())
+            .then(|| json!({"MemoryBytes": memory.unwrap_or(0), "NanoCPUs": cpus.unwrap_or(0)}))
+    };
+    if let Some(limits) = amounts(service.memory, service.nano_cpus) {
+        task["Resources"]["Limits"] = limits;
+    }
+    if let Some(reserved) = amounts(service.reserved_memory, service.reserved_nano_cpus) {
+        task["Resources"]["Reservations"] = reserved;
     }
     if let Some(facility) = &service.facility {
         // No address: the node's own syslog. The tag is what the seed's grep commands look for.

@@ -1,0 +1,69 @@
+//! The parts of a host: what an engine is made of, what a registry's authority needs, a service's files.
+
+use reemo_model::secret::Blob;
+use reemo_model::wanted::{WantedFile, WantedService};
+use reemo_resource::host::{Directory, File, HostResource, JsonMerge, Package, PackageSet, Unit, Wanted};
+
+use crate::engine::site::ClusterSite;
+use crate::engine::task::What;
+
+pub(super) fn tags_of(services: &[&WantedService]) -> Vec<String> {
+    let mut tags: Vec<String> = services.iter().flat_map(|s| s.tags.iter().cloned()).collect();
+    tags.push("images".into());
+    tags.sort();
+    tags.dedup();
+    tags
+}
+
+/// What makes a Docker engine of a bare host, in order: configuration first, so that it starts with it.
+pub(super) fn engine_parts(cluster: &ClusterSite) -> Vec<(String, What)> {
+    let mut list = Vec::new();
+    let mut push = |resource: HostResource| list.push((resource.title(), What::Host(Box::new(resource))));
+    if !cluster.settings.daemon.is_empty() {
+        push(directory("/etc/docker"));
+        push(HostResource::JsonMerge(JsonMerge {
+            path: "/etc/docker/daemon.json".into(),
+            keys: cluster.settings.daemon.clone(),
+            mode: 0o644,
+            owner: ROOT.into(),
+            secret: false,
+            notify: vec!["restart docker".into()],
+        }));
+    }
+    if cluster.settings.repo_url.is_some() {
+        list.push(("package repository of docker".into(), What::Repository));
+    }
+    let mut push = |resource: HostResource| list.push((resource.title(), What::Host(Box::new(resource))));
+    push(HostResource::Package(Package { set: PackageSet::DockerEngine, present: true }));
+    push(HostResource::Unit(Unit { name: "docker.service".into(), enabled: Some(true), active: Some(true) }));
+    list
+}
+
+const ROOT: &str = "root:root";
+
+fn directory(path: &str) -> HostResource {
+    HostResource::Directory(Directory { path: path.into(), mode: 0o755, owner: ROOT.into() })
+}
+
+/// The engine reads these at each pull: no restart.
+pub(super) fn registry_trust(registry: &str, ca: &Blob) -> Vec<HostResource> {
+    let folder = format!("/etc/docker/certs.d/{registry}");
+    vec![
+        directory("/etc/docker"),
+        directory("/etc/docker/certs.d"),
+        directory(&folder),
+        HostResource::File(File {
+            path: format!("{folder}/ca.crt"),
+            wanted: Wanted::Present { content: ca.clone(), mode: 0o644, owner: ROOT.into() },
+            notify: vec![],
+        }),
+    ]
+}
+
+pub(super) fn host_file(file: &WantedFile) -> HostResource {
+    let wanted = match &file.content {
+        Some(content) => Wanted::Present { content: content.clone(), mode: file.mode, owner: file.owner.clone() },
+        None => Wanted::Absent,
+    };
+    HostResource::File(File { path: file.path.clone(), wanted, notify: vec![] })
+}

@@ -1,0 +1,82 @@
+//! The rollout of one cluster's services: stage after stage.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use petgraph::graph::NodeIndex;
+use reemo_model::catalogue::Stage;
+use reemo_model::wanted::WantedService;
+
+use super::build::{At, Builder};
+use crate::engine::site::ClusterSite;
+use crate::engine::task::{Select, What};
+
+impl Builder<'_> {
+    /// The rollout: each stage after all services of the stages before it.
+    pub(super) fn services(
+        &mut self,
+        name: &str,
+        cluster: &ClusterSite,
+        ready: &[NodeIndex],
+        label: Option<NodeIndex>,
+        needs: &mut BTreeMap<String, Vec<NodeIndex>>,
+    ) {
+        let other_apis = if cluster.wanted.cluster.environment == "portal" { self.apis.clone() } else { Vec::new() };
+        // A database that another cluster looks after: that cluster's job comes first.
+        let owner = cluster.wanted.cluster.database_of.as_ref().and_then(|o| self.records.get(o)).copied();
+        let mut before: Vec<NodeIndex> = owner.into_iter().collect();
+        for stage in [Stage::Mysql, Stage::Db, Stage::Api, Stage::Services, Stage::Portal] {
+            let here: Vec<&WantedService> = cluster.wanted.services.iter().filter(|s| s.stage == stage).collect();
+            if stage == Stage::Db && !here.is_empty() {
+                let after: Vec<NodeIndex> = before.iter().chain(ready).copied().collect();
+                let gate = self.put(At::cluster(name, stage), "database", Select::Always, What::Database, &after);
+                before.push(gate);
+            }
+            let mut made: BTreeMap<&String, NodeIndex> = BTreeMap::new();
+            for service in &here {
+                let mut after: Vec<NodeIndex> = before.iter().chain(ready).chain(&other_apis).copied().collect();
+                after.extend(needs.remove(&service.name).unwrap_or_default());
+                after.extend(label.filter(|_| service.data_node));
+                let what = What::Service(Arc::new((*service).clone()));
+                let index =
+                    self.put(At::cluster(name, stage), &service.name, Select::Tags(service.tags.clone()), what, &after);
+                made.insert(&service.name, index);
+            }
+            for service in &here {
+                for first in &service.after {
+                    if let Some(index) = made.get(first) {
+                        self.graph.dag.update_edge(*index, made[&service.name], ());
+                    }
+                }
+            }
+            let mut done: Vec<NodeIndex> = made.values().copied().collect();
+            if stage == Stage::Db && !done.is_empty() {
+                done = vec![self.put(
+                    At::cluster(name, stage),
+                    "record of the database",
+                    Select::Tags(vec!["db".into()]),
+                    What::Record,
+                    &done,
+                )];
+                self.records.insert(name.to_owned(), done[0]);
+            }
+            if stage == Stage::Api {
+                self.apis.extend(&done);
+            }
+            if !done.is_empty() {
+                before = done;
+            }
+        }
+        let select = Select::Tags(vec!["cleanup".into()]);
+        before.push(self.put(
+            At::cluster(name, Stage::Portal),
+            "services no longer wanted",
+            select,
+            What::Surplus,
+            &before,
+        ));
+        if cluster.wanted.services.iter().any(|s| s.stage == Stage::Portal) {
+            self.put(At::cluster(name, Stage::Health), "health of the platform", Select::Always, What::Health, &before);
+        }
+    }
+}
