@@ -277,3 +277,18 @@ fn no_variable_is_left_out() {
     let missing: Vec<&String> = declared.iter().filter(|d| !set.contains(d)).collect();
     assert!(declared.len() > 80 && missing.is_empty(), "no row of tests/variables/rows.yml sets: {missing:?}");
 }
+
+/// The table would notice: a wrong place, a wrong value, one service too few, one too many.
+#[test]
+fn a_wrong_row_is_noticed() {
+    let stage = Stage::new();
+    let said = |row: &str| check(&stage, &serde_yaml::from_str::<Row>(row).unwrap()).len();
+    let facility = "LogDriver.Options.syslog-facility";
+    let row = |arrives: &str| said(&format!("set: {{SYSLOG_FACILITY_SIGNAL: local3}}\narrives: {arrives}"));
+    let right = format!("{{reemo_signal1: [{facility} = local3], reemo_signal2: [{facility} = local3]}}");
+    assert_eq!(row(&right), 0);
+    assert_eq!(row(&right.replace("signal2: [", "api: [")), 2, "signal2 changed, api did not");
+    assert_eq!(row(&right.replace("local3]}", "local4]}")), 1);
+    assert_eq!(row(&right.replace(&format!("{facility} = local3]}}"), "User gone]}")), 1);
+    assert_eq!(said("set: {INSTALL_DOCKER: 'true'}\nnowhere: nobody"), 1, "the settings changed");
+}

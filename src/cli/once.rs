@@ -43,7 +43,7 @@ pub fn check(loaded: &Loaded, store: &Arc<Store>, diagnostics: &mut Diagnostics)
     let alone = |role: &Role| role.single == Some(Single::Platform);
     // Which clusters run which services, those with the same clusters together.
     let mut runs: BTreeMap<String, Vec<&Cluster>> = BTreeMap::new();
-    let mut candidates = Vec::new();
+    let (mut candidates, mut unread) = (Vec::new(), false);
     for cluster in &loaded.platform {
         let word = cluster.environment.word();
         if !loaded.catalogue.roles.values().any(|r| alone(r) && r.environments.iter().any(|e| e == word)) {
@@ -52,7 +52,10 @@ pub fn check(loaded: &Loaded, store: &Arc<Store>, diagnostics: &mut Diagnostics)
         let Some(host) = cluster.hosts.first() else { continue };
         candidates.push(cluster);
         let shape = site::shape(loaded, store, cluster);
-        let Ok(db) = site::database_of(loaded, store, host) else { continue };
+        let Ok(db) = site::database_of(loaded, store, host) else {
+            unread = true;
+            continue;
+        };
         let scope = ClusterScope(site::scope(loaded, store, host).with("db", from_json(&db)));
         // What cannot be rendered is said when the cluster itself is.
         for (_, service) in names_of(&loaded.catalogue, &shape, &scope, &alone).unwrap_or_default() {
@@ -81,6 +84,7 @@ pub fn check(loaded: &Loaded, store: &Arc<Store>, diagnostics: &mut Diagnostics)
         )));
     }
     if runs.is_empty()
+        && !unread
         && let Some(first) = candidates.first()
     {
         let names =

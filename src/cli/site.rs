@@ -113,6 +113,11 @@ fn cluster_site(
     let written = loaded.vars.find(host, "TRAEFIK_SSL_CERTS");
     let certs = portal_certs::read(certs.as_ref(), written.as_ref(), url.as_deref(), now)?;
     let settings = settings(&variables)?;
+    if variables.flag("API_MAIL_ACTIVE")? && variables.text("EXIM_SMARTHOST")?.is_none() {
+        let why = "API_MAIL_ACTIVE needs EXIM_SMARTHOST: mail goes through a server of yours";
+        let help = "add `EXIM_SMARTHOST: \"mail.example.org::587\"`, and EXIM_PASSWORD if it asks for a login";
+        return Err(variables.wrong("API_MAIL_ACTIVE", why).help(help).into());
+    }
     let mut scope = scope.with("db", from_json(&db)).with("traefik_certs", from_json(&certs));
     if shape.environment == "portal" && variables.get("API_IP")?.is_none() {
         scope = scope.with("API_IP", from_json(&api_addresses(loaded, store)));
