@@ -55,7 +55,9 @@ pub async fn run(args: &ApplyArgs, command: &str) -> Result<u8, Exit> {
         hosts: ready.site.run_hosts().cloned().collect(),
         log,
     });
+    let read = started.elapsed();
     let mut fleet = Fleet::connect(&ready.site, probes(&ready.site, &graph), args.connect.forks).await;
+    fleet.phases.note("read", "", read);
     let world = fleet.first_look(&ready.site).await;
     if let Ok(world) = &world
         && let Err(exit) = same_site(&ready, world)

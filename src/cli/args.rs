@@ -109,6 +109,9 @@ pub struct OutputArgs {
     /// More: unchanged tasks, output lines.
     #[arg(short = 'v', long = "verbose", action = clap::ArgAction::Count)]
     pub verbose: u8,
+    /// At the end: round trips to each host, and how long each part of the run took.
+    #[arg(long)]
+    pub timings: bool,
 }
 
 /// Form of the output.

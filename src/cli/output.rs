@@ -18,7 +18,7 @@ pub fn options(args: &OutputArgs, diff: bool, log: Option<PathBuf>) -> Options {
         Format::Json => reemo_ui::Format::Json,
         Format::Jsonl => reemo_ui::Format::Jsonl,
     };
-    Options { format, color: color(args), verbosity: args.verbose, diff, progress: None, log }
+    Options { format, color: color(args), verbosity: args.verbose, diff, timings: args.timings, progress: None, log }
 }
 
 fn color(args: &OutputArgs) -> reemo_ui::Color {

@@ -72,6 +72,7 @@ pub async fn run_on(
     events: Sink,
     started: Instant,
 ) -> u8 {
+    fleet.phases.tell(&events);
     let unreachable = report_unreachable(&site, &fleet, &events);
     let fleet = Arc::new(fleet);
     let world = match world {
@@ -109,7 +110,7 @@ enum Done {
 
 /// Evaluates everything, touches nothing.
 async fn plan(run: &Arc<Run>, finish: &Finish<'_>) -> Done {
-    let verdicts = run.verdicts().await;
+    let verdicts = run.fleet.phases.timed("decide", "", run.verdicts()).await;
     let mut counts = idle(run).await;
     let mut pending = false;
     let mut refused = false;
@@ -157,7 +158,7 @@ async fn plan(run: &Arc<Run>, finish: &Finish<'_>) -> Done {
 
 async fn apply(run: &Arc<Run>, finish: &Finish<'_>) -> Done {
     // Gates that can be answered now are answered before the first change.
-    let verdicts = run.verdicts().await;
+    let verdicts = run.fleet.phases.timed("decide", "", run.verdicts()).await;
     if let Some(fault) = guard(run, &verdicts).await {
         let counts = idle(run).await;
         return Done::Ended(finish.failed(counts, fault, run.serving().await, exit::REFUSED));
@@ -188,7 +189,7 @@ async fn apply(run: &Arc<Run>, finish: &Finish<'_>) -> Done {
 }
 
 async fn verified(run: &Arc<Run>, finish: &Finish<'_>, ending: Ending) -> Done {
-    match run.verify().await {
+    match run.fleet.phases.timed("verify", "", run.verify()).await {
         Ok(differs) if differs.is_empty() => Done::Clean(ending.counts, exit::OK),
         Ok(differs) => {
             let list: Vec<String> = differs.iter().map(|(t, v)| format!("{}: {}", t.id, in_words(v))).collect();
@@ -332,6 +333,7 @@ impl Finish<'_> {
                 )
             })
             .collect();
+        self.fleet.phases.tell(self.events);
         debug_assert!(self.site.hosts.len() >= hosts.len());
         self.events.send(Event::Recap { hosts, seconds: self.started.elapsed().as_secs_f64(), exit: code, trips });
         code

@@ -1,7 +1,8 @@
 //! The hosts of a run, connected; and looking at several of them at once.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures_util::future::join_all;
 use reemo_resource::probe::Probe;
@@ -10,8 +11,10 @@ use reemo_resource::swarm::observed::SwarmObservation;
 use reemo_transport::{Connector, Host, TransportError};
 use tokio::sync::Semaphore;
 
+use super::bell::Bell;
 use super::fault::Fault;
 use super::observe;
+use super::phases::Phases;
 use super::site::Site;
 use super::world::{HostView, World};
 
@@ -23,8 +26,20 @@ pub struct Fleet {
     slots: Semaphore,
     /// What was seen when a host was reached, until the first look takes it.
     arrived: BTreeMap<String, Result<HostView, Fault>>,
+    /// What the first manager to answer said of its cluster's Swarm, likewise: the host, the Swarm's id, its lists.
+    heard: BTreeMap<String, Heard>,
+    /// One for each cluster in which something is waited for.
+    bells: Mutex<BTreeMap<String, Weak<Bell>>>,
+    /// How long connecting and looking took.
+    pub phases: Phases,
     /// Hosts that could not be reached, and why.
     pub unreachable: BTreeMap<String, TransportError>,
+}
+
+/// What a manager said of its Swarm, and the Swarm's id.
+struct Heard {
+    id: String,
+    swarm: SwarmObservation,
 }
 
 impl Fleet {
@@ -43,20 +58,40 @@ impl Fleet {
     ) -> Fleet {
         let mut fleet = Fleet { slots: Semaphore::new(forks.max(1)), ..Fleet::of(BTreeMap::new(), probes) };
         let there = &fleet;
+        // The first manager of a cluster that answers is asked for the Swarm at once: other hosts are not waited for.
+        let asked: BTreeMap<&String, AtomicBool> = site.clusters.keys().map(|c| (c, AtomicBool::new(false))).collect();
+        let asked = &asked;
         let all = site.hosts.iter().filter(|(_, h)| h.in_run).map(|(name, host)| async move {
             let _slot = there.slots.acquire().await;
-            let host: Arc<dyn Host> = match connector.connect(&host.target).await {
-                Ok(host) => host,
+            let connecting = there.phases.timed("connect", name, connector.connect(&host.target));
+            let conn: Arc<dyn Host> = match connecting.await {
+                Ok(conn) => conn,
                 Err(e) => return (name.clone(), Err(e)),
             };
-            let seen = observe::host(&host, there.probes_of(name)).await;
-            (name.clone(), Ok((host, seen)))
+            let engine = async {
+                let engine = there.phases.timed("engine", name, observe::engine(&conn)).await;
+                let manager = engine.as_ref().ok().and_then(Option::as_ref).filter(|e| e.manager);
+                let first = || asked.get(&host.cluster).is_some_and(|a| !a.swap(true, Ordering::Relaxed));
+                let heard = match manager {
+                    Some(e) if first() => {
+                        let swarm = there.phases.timed("swarm", &host.cluster, observe::swarm(&conn)).await;
+                        // One that cannot tell is asked again, or another is, once all hosts are known.
+                        swarm.ok().map(|swarm| (host.cluster.clone(), Heard { id: e.swarm_id.clone(), swarm }))
+                    }
+                    _ => None,
+                };
+                (engine, heard)
+            };
+            let shell = there.phases.timed("probes", name, observe::shell(&conn, there.probes_of(name)));
+            let (seen, (engine, heard)) = tokio::join!(shell, engine);
+            (name.clone(), Ok((conn, observe::host(seen, engine), heard)))
         });
         for (name, reached) in join_all(all).await {
             match reached {
-                Ok((host, seen)) => {
+                Ok((host, seen, heard)) => {
                     fleet.hosts.insert(name.clone(), host);
                     fleet.arrived.insert(name, seen);
+                    fleet.heard.extend(heard);
                 }
                 Err(e) => {
                     fleet.unreachable.insert(name, e);
@@ -68,8 +103,16 @@ impl Fleet {
 
     /// A fleet of given connections: for tests and simulated hosts.
     pub fn of(hosts: BTreeMap<String, Arc<dyn Host>>, probes: BTreeMap<String, Vec<Probe>>) -> Fleet {
-        let (arrived, unreachable) = (BTreeMap::new(), BTreeMap::new());
-        Fleet { hosts, probes, slots: Semaphore::new(Semaphore::MAX_PERMITS), arrived, unreachable }
+        Fleet {
+            hosts,
+            probes,
+            slots: Semaphore::new(Semaphore::MAX_PERMITS),
+            arrived: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            bells: Mutex::default(),
+            phases: Phases::default(),
+            unreachable: BTreeMap::new(),
+        }
     }
 
     fn probes_of(&self, host: &str) -> &[Probe] {
@@ -90,7 +133,8 @@ impl Fleet {
     pub async fn look<'a>(&self, names: impl Iterator<Item = &'a String>) -> Vec<(String, Result<HostView, Fault>)> {
         join_all(names.filter_map(|n| self.hosts.get_key_value(n)).map(|(name, conn)| async move {
             let _slot = self.slots.acquire().await;
-            (name.clone(), observe::host(conn, self.probes_of(name)).await)
+            let (seen, engine) = tokio::join!(observe::shell(conn, self.probes_of(name)), observe::engine(conn));
+            (name.clone(), observe::host(seen, engine))
         }))
         .await
     }
@@ -105,7 +149,17 @@ impl Fleet {
         let Some(manager) = world.manager(site, cluster) else {
             return Ok(None);
         };
-        let mut seen = observe::swarm(&self.host(manager)?).await?;
+        let seen = observe::swarm(&self.host(manager)?).await?;
+        self.with_tables(site, world, cluster, seen).await.map(Some)
+    }
+
+    async fn with_tables(
+        &self,
+        site: &Site,
+        world: &World,
+        cluster: &str,
+        mut seen: SwarmObservation,
+    ) -> Result<SwarmObservation, Fault> {
         // The database is asked only while its record does not answer the question.
         let query = site.clusters[cluster].wanted.services.iter().find_map(|s| Some((&s.name, s.exec_query.as_ref()?)));
         if let Some((service, argv)) = query
@@ -114,7 +168,19 @@ impl Fleet {
             let by_node = |node: &str| world.host_of_node(node).and_then(|h| self.host(h).ok());
             seen.tables = observe::tables(&seen, service, argv, &by_node).await?;
         }
-        Ok(Some(seen))
+        Ok(seen)
+    }
+
+    /// What wakes those who wait for a service of this cluster; listens as long as somebody holds it.
+    pub fn bell(&self, site: &Site, cluster: &str) -> Arc<Bell> {
+        let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        let bell = bells.entry(cluster.to_owned()).or_default();
+        if let Some(there) = bell.upgrade() {
+            return there;
+        }
+        let made = Bell::listen(site.hosts_of(cluster).filter_map(|(name, _)| self.hosts.get(name).cloned()));
+        *bell = Arc::downgrade(&made);
+        made
     }
 
     /// The first look at everything. Hosts that fail here count as unreachable.
@@ -139,8 +205,19 @@ impl Fleet {
                 Err(e) => return Err(e),
             }
         }
-        let looks = site.clusters.keys().map(|c| async { (c.clone(), self.look_at_swarm(site, &world, c).await) });
-        let looked = join_all(looks).await;
+        let mut heard = std::mem::take(&mut self.heard);
+        let looks = site.clusters.keys().map(|c| (c, heard.remove(c))).collect::<Vec<_>>();
+        let (there, world_now) = (&*self, &world);
+        let looked = join_all(looks.into_iter().map(|(cluster, heard)| async move {
+            // It speaks for the cluster if it is of the Swarm that the first manager in the inventory's order is of.
+            let of = world_now.manager(site, cluster).and_then(|m| world_now.hosts.get(m)?.engine.as_ref());
+            let seen = match heard.filter(|h| of.is_some_and(|e| e.swarm_id == h.id)) {
+                Some(heard) => there.with_tables(site, world_now, cluster, heard.swarm).await.map(Some),
+                None => there.look_at_swarm(site, world_now, cluster).await,
+            };
+            (cluster.clone(), seen)
+        }))
+        .await;
         for (cluster, seen) in looked {
             if let Some(seen) = seen? {
                 world.swarms.insert(cluster, seen);

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio_rustls::TlsConnector;
 
 use super::fault::Fault;
+use super::pause::Pause;
 
 /// A platform that was just deployed may take so long until every link works.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -94,6 +95,7 @@ pub fn is_ok(tree: &Value) -> bool {
 pub async fn settled(host: &Arc<dyn Host>, url: Option<&str>) -> Result<Health, Fault> {
     let started = Instant::now();
     let mut streak = Streak::default();
+    let mut pause = Pause::new(Duration::from_millis(400), Duration::from_secs(3));
     loop {
         let answer = ask(host, url).await;
         let green = matches!(&answer, Ok(Health::Tree(tree)) if is_ok(tree));
@@ -109,7 +111,7 @@ pub async fn settled(host: &Arc<dyn Host>, url: Option<&str>) -> Result<Health, 
             let fault = Fault::failed(format!("the platform's health tree is not OK through {}", host.name()));
             return Err(fault.lines(text.lines().map(str::to_owned).collect()));
         }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(pause.take()).await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs: connect, observe, compare, act, prove.
 
 pub mod apply;
+pub mod bell;
 pub mod evaluate;
 pub mod fault;
 pub mod files;
@@ -10,6 +11,8 @@ pub mod health;
 pub mod interpret;
 pub mod observe;
 pub mod order;
+pub mod pause;
+pub mod phases;
 pub mod preflight;
 pub mod prove;
 pub mod rollback;

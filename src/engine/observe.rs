@@ -21,21 +21,28 @@ use super::world::HostView;
 /// Limit of the whole probe script.
 const SCRIPT_LIMIT: Duration = Duration::from_secs(60);
 
-/// Everything about one host.
-pub async fn host(conn: &Arc<dyn Host>, probes: &[Probe]) -> Result<HostView, Fault> {
+/// What a host's shell answers to all probes: one command.
+pub async fn shell(conn: &Arc<dyn Host>, probes: &[Probe]) -> Result<HostObservation, Fault> {
     let delimiter = format!("{:032x}", rand::random::<u128>());
     let command =
         Command::new(["sh"]).stdin(Blob::Plain(script(probes, &delimiter).into_bytes())).timeout(SCRIPT_LIMIT);
     // A command of its own environment: what the probes print must not depend on the host's language.
     let command = Command { env: vec![("LC_ALL".into(), "C".into())], ..command };
-    let (output, engine) = tokio::join!(conn.exec(command, None), engine(conn));
-    let output = output?;
+    let output = conn.exec(command, None).await?;
     let name = conn.name();
     let outputs = parse(&output.stdout, &delimiter).map_err(|e| {
         Fault::failed(format!("{name}: what the host answered cannot be read: {e}")).lines(output.tail(10))
     })?;
-    let seen = HostObservation::parse(&outputs)
-        .map_err(|e| Fault::failed(format!("{name}: what the host answered cannot be read: {e}")))?;
+    HostObservation::parse(&outputs)
+        .map_err(|e| Fault::failed(format!("{name}: what the host answered cannot be read: {e}")))
+}
+
+/// Everything about one host, from what its shell and its engine answered.
+pub fn host(
+    seen: Result<HostObservation, Fault>,
+    engine: Result<Option<EngineObservation>, Fault>,
+) -> Result<HostView, Fault> {
+    let seen = seen?;
     let (engine, engine_trouble) = match engine {
         Ok(engine) => (engine, None),
         Err(e) => (None, Some(e.cause)),
@@ -44,7 +51,7 @@ pub async fn host(conn: &Arc<dyn Host>, probes: &[Probe]) -> Result<HostView, Fa
 }
 
 /// What one engine says of itself; `None` when there is none.
-async fn engine(conn: &Arc<dyn Host>) -> Result<Option<EngineObservation>, Fault> {
+pub async fn engine(conn: &Arc<dyn Host>) -> Result<Option<EngineObservation>, Fault> {
     let docker = match conn.docker().await {
         Ok(docker) => docker,
         Err(e) if e.kind == Kind::NoEngine => return Ok(None),

@@ -14,10 +14,9 @@ use reemo_resource::swarm::observed::{number, possible, text};
 use reemo_transport::Host;
 use serde_json::{Value, json};
 
+use super::bell::Bell;
 use super::fault::{Fault, FaultKind};
 
-/// Between two looks. Events would tell sooner, but may be missed; a look costs about 3 ms.
-const POLL: Duration = Duration::from_millis(500);
 /// So many failed tasks of a service that has none running yet: it will not come up.
 const HOPELESS: usize = 4;
 /// Lines of a container's output shown to the operator.
@@ -31,6 +30,8 @@ pub struct Witness<'a> {
     pub by_node: &'a (dyn Fn(&str) -> Option<Arc<dyn Host>> + Send + Sync),
     /// Called with what is being waited for.
     pub on_line: &'a (dyn Fn(&str) + Send + Sync),
+    /// Wakes when something happens to the service.
+    pub bell: Arc<Bell>,
 }
 
 /// A service and its tasks, at one moment.
@@ -112,6 +113,7 @@ impl Witness<'_> {
         let limit = patience(wanted);
         let started = Instant::now();
         let mut whole_since: Option<Instant> = None;
+        let mut waiter = self.bell.waiter(&wanted.name);
         loop {
             let look = self.look(&wanted.name).await?;
             let (running, want) = (look.running(), look.wanted());
@@ -144,7 +146,9 @@ impl Witness<'_> {
                     if rolled_back { "Swarm stopped the update, and its way back does not end".into() } else { why };
                 return Err(unhealthy(wanted, &look, &why, evidence));
             }
-            tokio::time::sleep(POLL).await;
+            // The end of the monitor window is no event.
+            let watched = whole_since.map(|since| monitor.saturating_sub(since.elapsed()));
+            waiter.wait(watched.unwrap_or(limit)).await;
         }
     }
 
@@ -155,6 +159,7 @@ impl Witness<'_> {
         };
         let limit = Duration::from_millis(job.timeout.0);
         let started = Instant::now();
+        let mut waiter = self.bell.waiter(&wanted.name);
         loop {
             let look = self.look(&wanted.name).await?;
             let newest = look.current().max_by(|a, b| text(a, &["CreatedAt"]).cmp(text(b, &["CreatedAt"])));
@@ -183,7 +188,7 @@ impl Witness<'_> {
                     let why = format!("not finished after {} s (state: {state})", limit.as_secs());
                     return Err(self.job_fault(wanted, why, vec![]));
                 }
-                _ => tokio::time::sleep(POLL).await,
+                _ => waiter.wait(limit).await,
             }
         }
     }

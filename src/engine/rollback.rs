@@ -82,6 +82,7 @@ impl Run {
             docker,
             by_node: &|node| world.host_of_node(node).and_then(|h| self.fleet.host(h).ok()),
             on_line: &|_| {},
+            bell: self.fleet.bell(&self.site, &changed.cluster),
         };
         witness.steady(&changed.service).await?;
         if posted.is_some() && before.pointer("/TaskTemplate/Placement/MaxReplicas").is_some() {

@@ -23,6 +23,7 @@ use super::fleet::Fleet;
 use super::graph::TaskGraph;
 use super::health;
 use super::interpret::{self, Scene};
+use super::pause::Pause;
 use super::prove::Witness;
 use super::site::Site;
 use super::task::{Task, What};
@@ -350,6 +351,7 @@ impl Run {
             What::RestartEngine { .. } | What::Member => {
                 // The engine answers again, and has its place in the Swarm.
                 let deadline = Instant::now() + std::time::Duration::from_secs(60);
+                let mut pause = Pause::new(std::time::Duration::from_millis(200), std::time::Duration::from_secs(2));
                 loop {
                     let trouble = match conn.docker().await {
                         Ok(docker) => match docker.info().await {
@@ -371,7 +373,7 @@ impl Run {
                     if Instant::now() > deadline {
                         return Err(Fault::failed(format!("{}: the engine is not ready: {trouble}", conn.name())));
                     }
-                    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+                    tokio::time::sleep(pause.take()).await;
                 }
             }
             _ => Ok(()),
@@ -403,6 +405,7 @@ impl Run {
             docker: scene.host.docker().await?,
             by_node: &|node| world.host_of_node(node).and_then(|h| self.fleet.host(h).ok()),
             on_line: scene.on_line,
+            bell: self.fleet.bell(&self.site, &task.cluster),
         };
         if wanted.job.is_some() {
             witness.job(wanted).await?;

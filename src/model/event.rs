@@ -41,6 +41,17 @@ pub enum Event {
         /// Seconds since it began.
         seconds: f64,
     },
+    /// A part of the run that is no stage has ended: `read` (inventory, roles, certificates), `connect`, `probes` and
+    /// `engine` of a host, `swarm` of a cluster, `decide`, `verify`. Hosts are looked at all at once, and so are a
+    /// host's `probes`, its `engine` and what follows from it: their times do not add up.
+    PhaseFinished {
+        /// Which.
+        phase: String,
+        /// Host or cluster; empty for the whole run.
+        of: String,
+        /// Seconds it took.
+        seconds: f64,
+    },
     /// A task has begun to act (tasks that find nothing to do only send `TaskFinished`).
     TaskStarted {
         /// Identity of the task in the graph.

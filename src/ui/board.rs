@@ -72,7 +72,10 @@ impl Board {
                 }
             }
             Event::Recap { .. } => *self = Board::default(),
-            Event::HostUnreachable { .. } | Event::Warning { .. } | Event::Failure { .. } => {}
+            Event::PhaseFinished { .. }
+            | Event::HostUnreachable { .. }
+            | Event::Warning { .. }
+            | Event::Failure { .. } => {}
         }
     }
 

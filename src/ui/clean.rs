@@ -38,6 +38,7 @@ pub(crate) fn clean(event: Event) -> Event {
         other @ (Event::RunStarted { .. }
         | Event::StageStarted { .. }
         | Event::StageFinished { .. }
+        | Event::PhaseFinished { .. }
         | Event::Recap { .. }) => other,
     }
 }

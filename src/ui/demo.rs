@@ -43,6 +43,8 @@ pub fn script(scene: Scene) -> Vec<(u32, Event)> {
         hosts: HOSTS.map(String::from).to_vec(),
         log: "/var/log/reemo-infra/20270115T080000Z-4f2a.log".into(),
     });
+    script.phase("read", "", 0.015);
+    HOSTS.iter().for_each(|host| script.phase("connect", host, 0.125));
     match scene {
         Scene::Apply | Scene::Plan => script.install(scene == Scene::Apply),
         Scene::NoChange => script.nothing(),
@@ -65,6 +67,10 @@ impl Script {
 
     fn later(&mut self, steps: u32, event: Event) {
         self.events.push((steps, event));
+    }
+
+    fn phase(&mut self, phase: &str, of: &str, seconds: f64) {
+        self.push(Event::PhaseFinished { phase: phase.into(), of: of.into(), seconds });
     }
 
     fn stage(&mut self, stage: &str, tasks: usize) {

@@ -17,6 +17,7 @@ pub(crate) struct Document {
     unreachable: Vec<Value>,
     warnings: Vec<Value>,
     failure: Value,
+    timings: Vec<Value>,
     recap: Map<String, Value>,
     tally: Option<Tally>,
 }
@@ -46,11 +47,9 @@ impl Listener for Document {
             Event::Warning { message } => self.warnings.push(json!(message)),
             Event::Failure { .. } => self.failure = Value::Object(fields()),
             Event::Recap { .. } => self.recap = fields(),
+            Event::PhaseFinished { .. } | Event::StageFinished { .. } => self.timings.push(Value::Object(fields())),
             // What happened in between is for those who follow along: `jsonl` and the log.
-            Event::StageStarted { .. }
-            | Event::StageFinished { .. }
-            | Event::TaskStarted { .. }
-            | Event::TaskOutput { .. } => {}
+            Event::StageStarted { .. } | Event::TaskStarted { .. } | Event::TaskOutput { .. } => {}
         }
     }
 
@@ -68,6 +67,7 @@ impl Listener for Document {
             "seconds": take("seconds"),
             "recap": take("hosts"),
             "trips": take("trips"),
+            "timings": self.timings,
             "plan": self.tally,
             "unreachable": self.unreachable,
             "failure": self.failure,

@@ -31,6 +31,7 @@ mod run;
 mod table;
 mod tail;
 mod text;
+mod timings;
 
 pub use demo::{Scene, play, script};
 pub use health::health_tree;

@@ -61,6 +61,7 @@ fn lines(event: &Event) -> Vec<String> {
         Event::StageFinished { cluster, stage, seconds } => {
             vec![format!("stage {stage} of {cluster}: done in {seconds:.3} s")]
         }
+        Event::PhaseFinished { phase, of, seconds } => vec![format!("{phase} {of}: done in {seconds:.3} s")],
         Event::TaskStarted { task, title, host, .. } => vec![format!("start [{host}] {} <{task}>", printable(title))],
         Event::TaskOutput { task, host, line } => {
             vec![format!("  out [{host}] <{task}> {}", printable(line))]

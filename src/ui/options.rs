@@ -41,6 +41,8 @@ pub struct Options {
     pub verbosity: u8,
     /// `-D`: fields under a changed task. A plan shows them anyway.
     pub diff: bool,
+    /// `--timings`: at the end, round trips to each host and how long each part took.
+    pub timings: bool,
     /// Progress bars: `None` when the terminal decides.
     pub progress: Option<bool>,
     /// Where the full log goes; `None` writes none.

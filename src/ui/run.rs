@@ -83,7 +83,7 @@ fn listeners(options: &Options, terminal: &Terminal) -> io::Result<Vec<Box<dyn L
         listeners.push(Box::new(Log::open(path).map_err(named)?));
     }
     listeners.push(match options.format {
-        Format::Text => Box::new(Text::new(out, err, terminal.banner_columns(), options.verbosity, options.diff)),
+        Format::Text => Box::new(Text::new(out, err, terminal.banner_columns(), options)),
         Format::Json => Box::<Document>::default(),
         Format::Jsonl => Box::<Jsonl>::default(),
     });

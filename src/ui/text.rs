@@ -9,11 +9,13 @@ use crate::clean::printable;
 use crate::diff::field_lines;
 use crate::failure::{Gone, unreachable_table};
 use crate::listener::Listener;
+use crate::options::Options;
 use crate::output::Pending;
 use crate::paint::{Paint, Tone};
 use crate::plan::{PlanItem, Tally};
 use crate::recap::{banner, recap, trips};
 use crate::tail::Tail;
+use crate::timings::Timings;
 
 /// The text listener.
 pub(crate) struct Text {
@@ -22,6 +24,7 @@ pub(crate) struct Text {
     pub columns: usize,
     pub verbosity: u8,
     pub diff: bool,
+    timings: Option<Timings>,
     state: State,
 }
 
@@ -38,8 +41,9 @@ struct State {
 }
 
 impl Text {
-    pub(crate) fn new(out: Paint, err: Paint, columns: usize, verbosity: u8, diff: bool) -> Text {
-        Text { out, err, columns, verbosity, diff, state: State::default() }
+    pub(crate) fn new(out: Paint, err: Paint, columns: usize, options: &Options) -> Text {
+        let timings = options.timings.then(Timings::default);
+        Text { out, err, columns, verbosity: options.verbosity, diff: options.diff, timings, state: State::default() }
     }
 
     /// A stage is announced with its first line, so that a run without changes is only a recap.
@@ -105,6 +109,9 @@ impl Listener for Text {
         if !matches!(event, Event::HostUnreachable { .. } | Event::Warning { .. }) {
             self.unreachable(pending);
         }
+        if let Some(timings) = &mut self.timings {
+            timings.hear(event);
+        }
         match event {
             Event::RunStarted { run_id, command, log, .. } => {
                 self.state = State { is_plan: command == "plan", ..State::default() };
@@ -144,12 +151,16 @@ impl Listener for Text {
             }),
             // Told on standard error by `Aside`, in every format.
             Event::Warning { .. } | Event::Failure { .. } => {}
-            Event::Recap { hosts, trips: by_host, .. } => {
+            Event::PhaseFinished { .. } => {}
+            Event::Recap { hosts, trips: by_host, seconds, .. } => {
                 if self.state.is_plan {
                     pending.out(&format!("\n{}", self.state.tally.summary()));
                 }
-                if self.verbosity > 0 && !by_host.is_empty() {
+                if (self.verbosity > 0 || self.timings.is_some()) && !by_host.is_empty() {
                     pending.err(&format!("\n{}", trips(by_host)));
+                }
+                if let Some(timings) = &mut self.timings {
+                    pending.err(&format!("\n{}", timings.table(*seconds)));
                 }
                 pending.out(&recap(hosts, self.columns, self.out));
             }

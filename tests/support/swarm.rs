@@ -95,6 +95,8 @@ impl Swarm {
             None => Reply::error(404, "service not found"),
         });
         self.on(Method::POST, "/services/*/update", |s, call| s.update_service(call));
+        // Nothing is told: whoever waits makes sure by himself.
+        self.on(Method::GET, "/events", |_, _| Reply::lines([]).then_hangs());
         self.on(Method::GET, "/containers/*/logs", |_, _| {
             let text = b"database ready\n";
             let mut frame = vec![1, 0, 0, 0, 0, 0, 0, text.len() as u8];

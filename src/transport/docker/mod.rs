@@ -1,6 +1,7 @@
 //! Docker by bollard, over whatever way leads to the engine.
 
 pub mod call;
+pub mod events;
 pub mod pool;
 pub mod wire;
 
@@ -16,6 +17,7 @@ use crate::error::{Kind, TransportError};
 use crate::host::{BoxFuture, Command, Output};
 use crate::stream::AnyStream;
 
+pub use events::Events;
 pub use wire::{Docker, Wire, transport_error};
 
 /// Where every engine listens.

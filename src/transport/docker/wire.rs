@@ -87,12 +87,16 @@ impl Docker {
         self.json(request, Some(body)).await
     }
 
+    pub(super) async fn call(&self, request: BollardRequest) -> Result<Response<Incoming>, Error> {
+        self.wire.clone().call(request).await
+    }
+
     async fn json(&self, request: http::request::Builder, body: Option<&Value>) -> Result<Value, Error> {
         let body = match body {
             Some(body) => Bytes::from(serde_json::to_vec(body)?),
             None => Bytes::new(),
         };
-        let response = self.wire.clone().call(request.body(Either::Left(Full::new(body)))?).await?;
+        let response = self.call(request.body(Either::Left(Full::new(body)))?).await?;
         let status = response.status();
         let body = Limited::new(response.into_body(), LONGEST).collect();
         let body = tokio::time::timeout(BODY, body)

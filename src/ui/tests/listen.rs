@@ -89,6 +89,8 @@ fn text() {
     golden("apply-color.txt", &listen(&colored, scene(Scene::Apply)));
     golden("plan.txt", &listen(&plain, scene(Scene::Plan)));
     golden("no-change.txt", &listen(&plain, scene(Scene::NoChange)));
+    let timed = Options { timings: true, ..Options::default() };
+    golden("timings.txt", &listen(&timed, scene(Scene::NoChange)));
     golden("failure.txt", &listen(&plain, scene(Scene::Failure)));
     golden("unreachable.txt", &listen(&plain, scene(Scene::Unreachable)));
 }
@@ -185,8 +187,15 @@ fn no_secret_in_any_sink() {
     for format in [Format::Text, Format::Json, Format::Jsonl] {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("logs/run.log");
-        let options =
-            Options { format, color: Color::Always, verbosity: 3, diff: true, log: Some(log.clone()), progress: None };
+        let options = Options {
+            format,
+            color: Color::Always,
+            verbosity: 3,
+            diff: true,
+            timings: true,
+            log: Some(log.clone()),
+            progress: None,
+        };
         let shown = |secret: &str| {
             let (out, err) = listen(&options, |sink| leak(sink, secret));
             out + &err + &fs::read_to_string(&log).unwrap()

@@ -1,0 +1,229 @@
+//! Engines tell what happens (a container became healthy, an update ended), which wakes whoever waits for that
+//! service. A stream may miss events, begin late or break, so it only ever wakes; what is true is then looked at, and
+//! a look every few seconds makes sure without it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reemo_transport::Host;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::pause::Pause;
+
+/// Looks are never further apart.
+const LONGEST: Duration = Duration::from_secs(5);
+/// Nor, while some engine is not listened to, than this.
+const DEAF: Duration = Duration::from_secs(1);
+/// The first look after something happened, and the pause that grows from there: an engine tells of its container
+/// before the managers have heard of it.
+const SOON: Duration = Duration::from_millis(200);
+
+/// The label by which a container says whose copy it is.
+const SERVICE: &str = "com.docker.swarm.service.name";
+
+/// The events of a cluster's engines. Listens until it is dropped.
+pub struct Bell {
+    chimes: Arc<Chimes>,
+    ears: Vec<AbortHandle>,
+}
+
+#[derive(Default)]
+struct Chimes {
+    /// By service.
+    rung: Mutex<HashMap<String, watch::Sender<()>>>,
+    listening: AtomicUsize,
+}
+
+impl Bell {
+    /// Listens to these hosts from now on.
+    pub fn listen(hosts: impl IntoIterator<Item = Arc<dyn Host>>) -> Arc<Bell> {
+        let chimes = Arc::new(Chimes::default());
+        let ears = hosts.into_iter().map(|host| tokio::spawn(hear(host, chimes.clone())).abort_handle()).collect();
+        Arc::new(Bell { chimes, ears })
+    }
+
+    /// One who waits for a service.
+    pub fn waiter(self: &Arc<Self>, service: &str) -> Waiter {
+        let mut rung = self.chimes.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let rung = rung.entry(service.to_owned()).or_insert_with(|| watch::channel(()).0).subscribe();
+        Waiter { bell: self.clone(), rung, pause: Pause::new(SOON, LONGEST) }
+    }
+
+    /// Every engine is listened to.
+    fn hears_all(&self) -> bool {
+        self.chimes.listening.load(Ordering::Relaxed) == self.ears.len()
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.ears.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl Chimes {
+    fn ring(&self, event: &Value) {
+        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = &event["Actor"]["Attributes"];
+        match event["Type"].as_str() {
+            // A node that went or came concerns everybody.
+            Some("node") => rung.values().for_each(|bell| bell.send_replace(())),
+            Some("service") => rung.get(of["name"].as_str().unwrap_or_default()).into_iter().for_each(ring),
+            _ => rung.get(of[SERVICE].as_str().unwrap_or_default()).into_iter().for_each(ring),
+        }
+    }
+}
+
+fn ring(bell: &watch::Sender<()>) {
+    bell.send_replace(());
+}
+
+/// Counts as listening while it lives.
+struct Listening<'a>(&'a Chimes);
+
+impl<'a> Listening<'a> {
+    fn new(chimes: &'a Chimes) -> Self {
+        chimes.listening.fetch_add(1, Ordering::Relaxed);
+        Listening(chimes)
+    }
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        self.0.listening.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Listens to one engine; one that stops telling is asked again, less and less often.
+async fn hear(host: Arc<dyn Host>, chimes: Arc<Chimes>) {
+    let filters = json!({
+        "type": ["container", "service", "node"],
+        "event": ["start", "die", "health_status", "create", "update", "remove"],
+    })
+    .to_string();
+    let path = format!("/events?filters={}", utf8_percent_encode(&filters, NON_ALPHANUMERIC));
+    let mut pause = Pause::new(SOON, LONGEST);
+    loop {
+        if let Ok(docker) = host.docker().await
+            && let Ok(mut events) = docker.listen(&path).await
+        {
+            let _listening = Listening::new(&chimes);
+            while let Some(event) = events.next().await {
+                pause.reset();
+                chimes.ring(&event);
+            }
+        }
+        tokio::time::sleep(pause.take()).await;
+    }
+}
+
+/// Waits for the next reason to look.
+pub struct Waiter {
+    bell: Arc<Bell>,
+    rung: watch::Receiver<()>,
+    pause: Pause,
+}
+
+impl Waiter {
+    /// Until something happened to the service, or it is time to make sure; `at_most` this long.
+    pub async fn wait(&mut self, at_most: Duration) {
+        let limit = if self.bell.hears_all() { LONGEST } else { DEAF };
+        let pause = self.pause.take().min(limit).min(at_most);
+        if let Ok(Ok(())) = tokio::time::timeout(pause, self.rung.changed()).await {
+            self.pause.reset();
+            // Several things happen at once; one look sees them all.
+            tokio::time::sleep(SOON / 2).await;
+            self.rung.mark_unchanged();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reemo_transport::fake::{Engine, Reply, ScriptedHost};
+    use tokio::time::Instant;
+
+    fn event(kind: &str, name: &str) -> Value {
+        let key = if kind == "container" { SERVICE } else { "name" };
+        json!({"Type": kind, "Action": "update", "Actor": {"ID": "x", "Attributes": {key: name}}})
+    }
+
+    fn host(reply: Reply) -> (Arc<dyn Host>, Engine) {
+        let engine = Engine::new();
+        engine.on(http::Method::GET, "/events", move |_| reply.clone());
+        (Arc::new(ScriptedHost::new("one").engine(engine.clone())), engine)
+    }
+
+    async fn waited(waiter: &mut Waiter) -> Duration {
+        let began = Instant::now();
+        waiter.wait(Duration::MAX).await;
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_wakes_those_it_concerns_and_silence_ends_by_itself() {
+        let bell = Bell::listen([]);
+        let (mut api, mut portal) = (bell.waiter("reemo_api"), bell.waiter("reemo_portal"));
+        for _ in 0..8 {
+            api.wait(Duration::MAX).await;
+            portal.wait(Duration::MAX).await;
+        }
+        let silent = waited(&mut api).await;
+        assert!(silent > LONGEST / 2 && silent <= LONGEST + SOON, "{silent:?}");
+        for (kind, name, wakes) in [
+            ("container", "reemo_api", true),
+            ("service", "reemo_api", true),
+            ("node", "", true),
+            ("service", "", false),
+        ] {
+            let (ringing, told) = (bell.chimes.clone(), event(kind, name));
+            let later = tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                ringing.ring(&told);
+            });
+            // Pauses are short again after each wake.
+            for _ in 0..8 {
+                portal.wait(Duration::from_millis(1)).await;
+            }
+            let woke = waited(&mut portal).await;
+            let concerned = kind == "node";
+            assert_eq!(woke < LONGEST / 2, concerned, "{kind} {name}: the portal waited {woke:?}");
+            assert_eq!(api.rung.has_changed().unwrap(), wakes, "{kind} {name}");
+            api.rung.mark_unchanged();
+            later.await.unwrap();
+        }
+        assert!(waited(&mut bell.waiter("new")).await <= SOON, "the first look comes soon");
+        let began = Instant::now();
+        api.wait(Duration::from_millis(7)).await;
+        assert!(began.elapsed() <= Duration::from_millis(8), "not longer than asked for");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn engines_are_listened_to() {
+        let (told, engine) = host(Reply::lines([event("container", "reemo_api")]).then_hangs());
+        let bell = Bell::listen([told]);
+        let mut waiter = bell.waiter("reemo_api");
+        waiter.rung.changed().await.unwrap();
+        assert!(bell.hears_all());
+        assert_eq!(engine.seen(), ["GET /version", "GET /events"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_tells_nothing_is_asked_again_and_not_relied_upon() {
+        let (told, engine) = host(Reply::error(500, "no"));
+        let bell = Bell::listen([told]);
+        let mut waiter = bell.waiter("reemo_api");
+        for _ in 0..8 {
+            let pause = waited(&mut waiter).await;
+            assert!(pause <= DEAF, "{pause:?}");
+        }
+        assert!(!bell.hears_all());
+        assert!(engine.seen().iter().filter(|c| *c == "GET /events").count() > 2, "{:?}", engine.seen());
+    }
+}
