@@ -72,8 +72,8 @@ pub async fn run_on(
     events: Sink,
     started: Instant,
 ) -> u8 {
-    fleet.phases.tell(&events);
     let unreachable = report_unreachable(&site, &fleet, &events);
+    fleet.phases.tell(&events);
     let fleet = Arc::new(fleet);
     let world = match world {
         Ok(world) => world,

@@ -17,6 +17,7 @@ pub mod preflight;
 pub mod prove;
 pub mod rollback;
 pub mod run;
+pub mod settle;
 pub mod site;
 pub mod task;
 pub mod world;

@@ -188,7 +188,7 @@ impl Witness<'_> {
                     let why = format!("not finished after {} s (state: {state})", limit.as_secs());
                     return Err(self.job_fault(wanted, why, vec![]));
                 }
-                _ => waiter.wait(limit).await,
+                _ => drop(waiter.wait(limit).await),
             }
         }
     }

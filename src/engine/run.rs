@@ -23,8 +23,8 @@ use super::fleet::Fleet;
 use super::graph::TaskGraph;
 use super::health;
 use super::interpret::{self, Scene};
-use super::pause::Pause;
 use super::prove::Witness;
+use super::settle;
 use super::site::Site;
 use super::task::{Task, What};
 use super::world::{Touched, World};
@@ -342,42 +342,7 @@ impl Run {
         for op in &change.ops {
             scene.run(op).await?;
         }
-        self.settle(task, &scene.host).await
-    }
-
-    /// What has to be true before a change counts as made.
-    async fn settle(&self, task: &Task, conn: &Arc<dyn Host>) -> Result<(), Fault> {
-        match task.what {
-            What::RestartEngine { .. } | What::Member => {
-                // The engine answers again, and has its place in the Swarm.
-                let deadline = Instant::now() + std::time::Duration::from_secs(60);
-                let mut pause = Pause::new(std::time::Duration::from_millis(200), std::time::Duration::from_secs(2));
-                loop {
-                    let trouble = match conn.docker().await {
-                        Ok(docker) => match docker.info().await {
-                            Ok(info) => {
-                                let swarm = info.swarm.unwrap_or_default();
-                                let state = swarm.local_node_state.map(|s| s.to_string()).unwrap_or_default();
-                                let placed = matches!(state.as_str(), "active" | "inactive");
-                                if placed
-                                    && (!matches!(task.what, What::Member) || swarm.control_available == Some(true))
-                                {
-                                    return Ok(());
-                                }
-                                format!("its state in the Swarm is `{state}`")
-                            }
-                            Err(e) => e.to_string(),
-                        },
-                        Err(e) => e.message,
-                    };
-                    if Instant::now() > deadline {
-                        return Err(Fault::failed(format!("{}: the engine is not ready: {trouble}", conn.name())));
-                    }
-                    tokio::time::sleep(pause.take()).await;
-                }
-            }
-            _ => Ok(()),
-        }
+        settle::settled(&task.what, &scene.host).await
     }
 
     async fn service(

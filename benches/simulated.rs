@@ -1,0 +1,175 @@
+//! One measurement in a process of its own: so many hosts simulated in here, with the real SSH client, the real engine
+//! and a real SSH server for each. Prints one line of JSON. `benches/scale` runs it and makes the table.
+//!
+//! `simulated platform N`: a run that finds N hosts as wanted. `simulated bare N`: only N sessions of the SSH client,
+//! logged in. What the servers and the simulated hosts cost is the same in both.
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reemo_infra::engine::apply::{Ask, exit, probes, run_on};
+use reemo_infra::engine::fleet::Fleet;
+use reemo_infra::engine::graph::TaskGraph;
+use reemo_infra::engine::run::Options;
+use reemo_infra::engine::site::Site;
+use reemo_infra::engine::task::{Select, Task, What};
+use reemo_model::catalogue::Stage;
+use reemo_model::event::{Event, Sink};
+use reemo_resource::host::{Directory, File, HostResource, Package, PackageSet, Wanted};
+use reemo_transport::Connector;
+use reemo_transport::fake::{Net, Sshd};
+use support::machine::{Entry, Machine};
+
+const CONTENT: &str = "what is wanted\n";
+
+#[tokio::main]
+async fn main() {
+    let args: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let [kind, count] = &args[..] else {
+        // `cargo bench` starts every bench without arguments.
+        return say("{}");
+    };
+    let count: usize = count.parse().expect("how many hosts");
+    let net = Net::new();
+    let began = Instant::now();
+    let (site, _folder) = site(count, &net);
+    let read = began.elapsed();
+    let began = Instant::now();
+    let done = match kind.as_str() {
+        "platform" => platform(&site, &net).await,
+        "bare" => bare(&site, &net).await,
+        other => panic!("platform or bare, not {other}"),
+    };
+    let took = began.elapsed();
+    say(&format!(
+        "{{\"hosts\":{count},\"seconds\":{:.4},\"read\":{:.4},\"peak_kb\":{},\"files\":{},\"handshakes\":{},\"commands\":{}}}",
+        took.as_secs_f64(),
+        read.as_secs_f64(),
+        peak_kb(),
+        done.files,
+        done.handshakes,
+        done.commands
+    ));
+}
+
+struct Done {
+    files: usize,
+    handshakes: u64,
+    commands: u64,
+}
+
+async fn platform(site: &Arc<Site>, net: &Net) -> Done {
+    let graph = graph(site);
+    let forks = std::env::var("FORKS").ok().and_then(|f| f.parse().ok()).unwrap_or(50);
+    let ask = Ask { options: Options { forks, ..Options::default() }, again: "apply".into(), ..Ask::default() };
+    let connector = Connector::new(Arc::new(net.clone()));
+    let began = Instant::now();
+    let mut fleet = Fleet::connect_by(&connector, site, probes(site, &graph), forks).await;
+    let world = fleet.first_look(site).await;
+    let files = open_files();
+    let (give, take) = std::sync::mpsc::channel();
+    let sink = Sink::new(move |event| {
+        if let Event::Recap { trips, .. } = event {
+            give.send(trips).expect("somebody reads it");
+        }
+    });
+    let code = run_on(site.clone(), graph, fleet, world, &ask, sink, began).await;
+    assert_eq!(code, exit::OK);
+    let trips = take.recv().expect("a recap");
+    let sum = |of: fn(&reemo_model::event::Trips) -> u64| trips.values().map(of).sum();
+    Done { files, handshakes: sum(|t| t.handshakes), commands: sum(|t| t.execs) }
+}
+
+async fn bare(site: &Arc<Site>, net: &Net) -> Done {
+    let connector = Connector::new(Arc::new(net.clone()));
+    let slots = tokio::sync::Semaphore::new(50);
+    let (connector, slots) = (&connector, &slots);
+    let sessions = futures_util::future::join_all(site.hosts.values().map(|host| async move {
+        let _slot = slots.acquire().await;
+        connector.connect(&host.target).await.unwrap_or_else(|e| panic!("{}", e.message))
+    }))
+    .await;
+    // All of them are open now.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    Done { files: open_files(), handshakes: sessions.len() as u64, commands: 0 }
+}
+
+fn site(count: usize, net: &Net) -> (Arc<Site>, tempfile::TempDir) {
+    let address = |n: usize| format!("10.{}.{}.{}", n / 62_500, n / 250 % 250, n % 250);
+    let hosts: String = (0..count).map(|n| format!("    host{n:05}: {{ansible_host: {}}}\n", address(n))).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let inventory = folder.path().join("many.yml");
+    let text =
+        format!("all:\n  vars:\n    API_LICENSE: eyJsaWNlbmNlIjogImRlbW8ifQ==\ninfra_manager:\n  hosts:\n{hosts}");
+    std::fs::write(&inventory, text).expect("a file");
+    let site = support::site(Path::new(&inventory), &[], net);
+    for n in 0..count {
+        let machine = Machine::debian();
+        converge(&machine);
+        net.add(&address(n), Sshd::new(move |exec| machine.answer(&exec)));
+    }
+    (site, folder)
+}
+
+fn graph(site: &Site) -> TaskGraph {
+    let mut graph = TaskGraph::default();
+    for host in site.hosts.keys() {
+        let mut last = None;
+        for resource in wanted() {
+            let task = Task {
+                id: format!("infra_manager/{host}/{}", resource.title()),
+                title: resource.title(),
+                cluster: "infra_manager".into(),
+                host: Some(host.clone()),
+                stage: Stage::Engine,
+                select: Select::Always,
+                what: What::Host(Box::new(resource)),
+            };
+            let index = graph.dag.add_node(Arc::new(task));
+            last.map(|before| graph.dag.add_edge(before, index, ()));
+            last = Some(index);
+        }
+    }
+    graph
+}
+
+fn wanted() -> [HostResource; 3] {
+    let file = Wanted::Present { content: CONTENT.into(), mode: 0o640, owner: "root:root".into() };
+    [
+        HostResource::Directory(Directory { path: "/etc/example".into(), mode: 0o750, owner: "root:root".into() }),
+        HostResource::File(File { path: "/etc/example/one.conf".into(), wanted: file, notify: vec![] }),
+        HostResource::Package(Package { set: PackageSet::Named(vec!["curl".into()]), present: true }),
+    ]
+}
+
+fn converge(machine: &Machine) {
+    let mut state = machine.state();
+    let entry = |mode, content: Option<&str>| Entry {
+        mode,
+        owner: "root:root".into(),
+        content: content.map(|c| c.as_bytes().to_vec()),
+    };
+    state.files.insert("/etc/example".into(), entry(0o750, None));
+    state.files.insert("/etc/example/one.conf".into(), entry(0o640, Some(CONTENT)));
+    state.packages.insert("curl".into(), "7.88.1".into());
+}
+
+/// The most memory this process has had, in kB.
+fn peak_kb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).expect("VmHWM");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("Linux").count()
+}
+
+#[allow(clippy::print_stdout, reason = "a measurement prints its figures")]
+fn say(line: &str) {
+    println!("{line}");
+}

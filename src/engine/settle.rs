@@ -1,0 +1,43 @@
+//! What has to be true before a change counts as made.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reemo_transport::Host;
+
+use super::fault::Fault;
+use super::pause::Pause;
+use super::task::What;
+
+/// So long an engine may take until it answers again.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// After a restart or a join: the engine answers again, and has its place in the Swarm.
+pub async fn settled(what: &What, conn: &Arc<dyn Host>) -> Result<(), Fault> {
+    if !matches!(what, What::RestartEngine { .. } | What::Member) {
+        return Ok(());
+    }
+    let deadline = Instant::now() + PATIENCE;
+    let mut pause = Pause::new(Duration::from_millis(200), Duration::from_secs(2));
+    loop {
+        let trouble = match conn.docker().await {
+            Ok(docker) => match docker.info().await {
+                Ok(info) => {
+                    let swarm = info.swarm.unwrap_or_default();
+                    let state = swarm.local_node_state.map(|s| s.to_string()).unwrap_or_default();
+                    let placed = matches!(state.as_str(), "active" | "inactive");
+                    if placed && (!matches!(what, What::Member) || swarm.control_available == Some(true)) {
+                        return Ok(());
+                    }
+                    format!("its state in the Swarm is `{state}`")
+                }
+                Err(e) => e.to_string(),
+            },
+            Err(e) => e.message,
+        };
+        if Instant::now() > deadline {
+            return Err(Fault::failed(format!("{}: the engine is not ready: {trouble}", conn.name())));
+        }
+        tokio::time::sleep(pause.take()).await;
+    }
+}
