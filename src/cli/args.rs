@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::vault::args::{VaultArgs, VaultOptions};
+
 /// Installs and runs the Reemo platform from an Ansible inventory, over SSH, without Ansible.
 #[derive(Debug, Parser)]
 #[command(name = "reemo-infra", version, propagate_version = true, max_term_width = 100)]
@@ -34,6 +36,8 @@ pub enum Command {
     Reset(ResetArgs),
     /// Read the inventory, connect to nothing.
     Inventory(InventoryArgs),
+    /// Encrypt, read and change files and values as `ansible-vault` does.
+    Vault(VaultArgs),
     /// Play a scripted run, to look at the output.
     #[command(hide = true)]
     UiDemo(OutputArgs),
@@ -60,6 +64,9 @@ pub struct InventoryOptions {
     /// File with the passphrase of that folder; default: a key made in your configuration directory.
     #[arg(long, value_name = "FILE", env = "REEMO_PKI_PASSPHRASE_FILE")]
     pub pki_passphrase_file: Option<PathBuf>,
+    /// Vault passwords.
+    #[command(flatten)]
+    pub vault: VaultOptions,
 }
 
 /// How to log in.

@@ -1,11 +1,16 @@
 //! The control machine's files, for the pure model.
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use reemo_model::inventory::{SourceError, Sources};
+use reemo_model::vault::Vault;
 
-/// Reads from the disk.
-pub struct Disk;
+/// Reads from the disk; opens vaults with the passwords of this run.
+pub struct Disk {
+    /// The passwords.
+    pub vault: Arc<Vault>,
+}
 
 fn error(e: std::io::Error) -> SourceError {
     match e.kind() {
@@ -45,6 +50,10 @@ impl Sources for Disk {
         }
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         Err(SourceError::other(format!("it ended with {}: {said}", output.status)))
+    }
+
+    fn vault(&self) -> Option<&Vault> {
+        Some(&self.vault)
     }
 
     fn absolute(&self, path: &Path) -> PathBuf {

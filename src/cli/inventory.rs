@@ -12,6 +12,7 @@ use super::args::{ConnectOptions, InventoryAction, InventoryArgs, OutputArgs};
 use super::disk::Disk;
 use super::output;
 use super::prepare::{self, Exit};
+use super::vault::passwords;
 
 /// Runs it.
 pub fn run(args: &InventoryArgs) -> Result<u8, Exit> {
@@ -28,10 +29,11 @@ pub fn run(args: &InventoryArgs) -> Result<u8, Exit> {
     if args.inventory.inventory.is_empty() {
         return Err(Exit::usage("no inventory was given: -i inventory.yml"));
     }
-    let read = inventory::load(&Disk, &args.inventory.inventory, &Default::default());
+    let disk = Disk { vault: Arc::new(passwords::gather(&args.inventory.vault)?) };
+    let read = inventory::load(&disk, &args.inventory.inventory, &Default::default());
     let (mut texts, mut diagnostics) = (read.texts, Diagnostics::new());
     diagnostics.extend(read.diagnostics);
-    let extra = extra::parse(&args.inventory.extra_vars, &Disk, &mut texts, &mut diagnostics);
+    let extra = extra::parse(&args.inventory.extra_vars, &disk, &mut texts, &mut diagnostics);
     diagnostics.attach(&texts);
     if diagnostics.has_errors() {
         return Err(Exit::invalid(diagnostics.render()));
@@ -47,7 +49,7 @@ pub fn run(args: &InventoryArgs) -> Result<u8, Exit> {
             Some(chosen.hosts)
         }
     };
-    let vars = Vars::new(inventory.clone()).with_extra(extra);
+    let vars = Vars::new(inventory.clone()).with_extra(extra).with_vault(disk.vault);
     let shown = Printer::new(&vars, Format { export: args.export, limit: limit.as_deref() });
     let text = if let Some(host) = &args.host {
         if inventory.host(host).is_none() {
@@ -55,7 +57,12 @@ pub fn run(args: &InventoryArgs) -> Result<u8, Exit> {
         }
         shown.host_text(host)
     } else if args.graph {
-        shown.graph("all", args.vars).unwrap_or_default()
+        let graph = shown.graph("all", args.vars).map_err(|problem| {
+            let mut problems = Diagnostics::from(problem);
+            problems.attach(&texts);
+            Exit::invalid(problems.render())
+        })?;
+        graph.unwrap_or_default()
     } else if args.yaml {
         shown.yaml_text()
     } else if args.list {

@@ -10,11 +10,13 @@ use reemo_model::inventory::{self, Cluster, Inventory, pattern};
 use reemo_model::options;
 use reemo_model::template::Engine;
 use reemo_model::vars::{Vars, extra};
+use reemo_model::vault;
 
 use super::args::{ConnectOptions, InventoryOptions};
 use super::disk::Disk;
 use super::embed;
 use super::prepare::Exit;
+use super::vault::passwords;
 
 /// Everything that was read.
 pub struct Loaded {
@@ -53,15 +55,18 @@ pub fn load(
             return Err(Exit { hint, ..Exit::invalid(format!("cannot read the inventory `{source}`: {e}")) });
         }
     }
-    let read = inventory::load(&Disk, &options.inventory, &Default::default());
+    let disk = Disk { vault: Arc::new(passwords::gather(&options.vault)?) };
+    let read = inventory::load(&disk, &options.inventory, &Default::default());
     let mut texts = read.texts;
     let read_badly = read.diagnostics.strict();
     let unread = read_badly.has_errors();
     diagnostics.extend(read_badly);
-    let extra = extra::parse(&options.extra_vars, &Disk, &mut texts, diagnostics);
+    let extra = extra::parse(&options.extra_vars, &disk, &mut texts, diagnostics);
     texts.hide(declarations.secret_names().map(str::to_owned));
     let inventory = Arc::new(read.inventory);
-    let vars = Arc::new(Vars::new(inventory.clone()).with_declarations(&declarations).with_extra(extra));
+    vault::register(&inventory, &extra, &texts);
+    let vars = Vars::new(inventory.clone()).with_declarations(&declarations).with_extra(extra);
+    let vars = Arc::new(vars.with_vault(disk.vault).with_encrypted(texts.encrypted_files()));
     let checked = check(&vars, &declarations, &Engine::new());
     // A file that cannot be read is why there are no hosts: that is said already.
     let known = |d: &Diagnostic| d.code == "inventory-empty" && unread;

@@ -17,6 +17,7 @@ mod reset;
 mod site;
 mod status;
 mod target;
+pub mod vault;
 
 use args::{Cli, Command, OutputArgs};
 use prepare::Exit;
@@ -33,6 +34,7 @@ pub async fn main(cli: Cli) -> u8 {
         Command::Logs(args) => exec::logs(args).await,
         Command::Reset(args) => reset::run(args).await,
         Command::Inventory(args) => inventory::run(args),
+        Command::Vault(args) => vault::run(args).await,
         Command::UiDemo(args) => demo(args),
     };
     match result {

@@ -25,7 +25,10 @@ pub fn of(loaded: &Loaded, scope: &Scope, host: &str) -> Result<Target, Diagnost
     let wrong = |message: String| Diagnostic::error("connection", format!("{host}: {message}"));
     let get = |names: &[&str]| -> Result<Option<Value>, Diagnostic> {
         for name in names {
-            let found = scope.get_json(name).map_err(|e| wrong(format!("{name}: {e}")))?;
+            let found = scope.get_json(name).map_err(|e| {
+                let why = e.to_diagnostic();
+                Diagnostic { message: format!("{host}: {name}: {}", why.message), ..why }
+            })?;
             if let Some(value) = found.filter(|v| !v.is_null()) {
                 return Ok(Some(value));
             }

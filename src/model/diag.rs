@@ -282,6 +282,11 @@ impl Diagnostics {
     /// Fills in the lines of source, without the values of secrets.
     pub fn attach(&mut self, texts: &Texts) {
         for diagnostic in &mut self.list {
+            let encrypted = diagnostic.place.as_ref().filter(|p| p.line > 0 && texts.is_encrypted(&p.file));
+            if let Some(place) = encrypted.filter(|_| diagnostic.code != "vault" && diagnostic.label.is_none()) {
+                let file = place.file.display();
+                diagnostic.label = Some(format!("a line of the decrypted text: `reemo-infra vault view {file}`"));
+            }
             if diagnostic.excerpt.is_none() {
                 diagnostic.excerpt = diagnostic.place.as_ref().and_then(|p| texts.excerpt(p));
             }

@@ -13,5 +13,6 @@ pub mod schedule;
 pub mod secret;
 pub mod template;
 pub mod vars;
+pub mod vault;
 pub mod wanted;
 pub mod yaml;

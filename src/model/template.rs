@@ -9,6 +9,7 @@ mod lazy;
 mod plain;
 pub(crate) mod python;
 mod scope;
+mod taint;
 mod tests;
 mod text;
 mod way;
@@ -23,6 +24,8 @@ pub(crate) use plain::plain as scope_plain;
 pub use scope::Scope;
 
 use crate::diag::Place;
+use crate::secret::Secret;
+use crate::vault::{Vault, VaultError};
 use crate::yaml::Node;
 
 /// A definition that was found.
@@ -65,8 +68,8 @@ pub trait Lookup: Send + Sync {
     }
 
     /// The plain text of an inline `!vault` value.
-    fn decrypt(&self, _vault: &str) -> Result<String, String> {
-        Err("no vault password was given".into())
+    fn decrypt(&self, vault: &str) -> Result<Secret, VaultError> {
+        Vault::default().text(vault)
     }
 }
 

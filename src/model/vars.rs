@@ -3,14 +3,17 @@
 pub mod extra;
 mod magic;
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use indexmap::{IndexMap, IndexSet};
 
 use crate::diag::Place;
 use crate::inventory::{Inventory, Var, VarMap, VarsDir};
+use crate::secret::Secret;
 use crate::template::{Found, Lookup};
+use crate::vault::{self, Vault, VaultError};
 use crate::yaml::Node;
 
 /// Where a definition comes from, lowest precedence first.
@@ -67,18 +70,6 @@ impl Definition {
     }
 }
 
-/// Opens inline `!vault` values: the armoured text in, the plain text or the reason out.
-#[derive(Clone)]
-pub struct VaultOpener(pub Arc<OpenVault>);
-
-type OpenVault = dyn Fn(&str) -> Result<String, String> + Send + Sync;
-
-impl std::fmt::Debug for VaultOpener {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("VaultOpener")
-    }
-}
-
 /// All variables of all hosts.
 #[derive(Debug)]
 pub struct Vars {
@@ -88,7 +79,8 @@ pub struct Vars {
     secrets: IndexSet<String>,
     playbook_dir: Option<PathBuf>,
     groups: OnceLock<Node>,
-    vault: Option<VaultOpener>,
+    vault: Arc<Vault>,
+    encrypted: BTreeSet<Arc<Path>>,
 }
 
 impl Vars {
@@ -101,7 +93,8 @@ impl Vars {
             secrets: IndexSet::new(),
             playbook_dir: None,
             groups: OnceLock::new(),
-            vault: None,
+            vault: Arc::default(),
+            encrypted: BTreeSet::new(),
         }
     }
 
@@ -118,10 +111,22 @@ impl Vars {
         self
     }
 
-    /// Sets how inline `!vault` values are opened.
-    pub fn with_vault(mut self, opener: VaultOpener) -> Self {
-        self.vault = Some(opener);
+    /// Sets the passwords that open inline `!vault` values.
+    pub fn with_vault(mut self, vault: Arc<Vault>) -> Self {
+        self.vault = vault;
         self
+    }
+
+    /// Sets which files are vaults as a whole (see [`Texts::encrypted_files`](crate::diag::Texts)): what
+    /// stands in them is secret.
+    pub fn with_encrypted<'a>(mut self, files: impl IntoIterator<Item = &'a Arc<Path>>) -> Self {
+        self.encrypted = files.into_iter().cloned().collect();
+        self
+    }
+
+    /// The passwords that open inline `!vault` values.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
     }
 
     /// Sets the magic variable `playbook_dir`.
@@ -143,6 +148,12 @@ impl Vars {
     /// True for a variable that is declared secret.
     pub fn is_secret(&self, name: &str) -> bool {
         self.secrets.contains(name)
+    }
+
+    /// True for a variable whose definition for this host stands in a file that is a vault as a whole.
+    fn is_encrypted(&self, host: &str, name: &str) -> bool {
+        let file = || self.find(host, name)?.place.map(|place| place.file);
+        !self.encrypted.is_empty() && vault::hides(name) && file().is_some_and(|f| self.encrypted.contains(&f))
     }
 
     /// The maps that count for a host, lowest precedence first.
@@ -269,7 +280,7 @@ impl Lookup for HostVars {
     }
 
     fn is_secret(&self, name: &str) -> bool {
-        self.vars.is_secret(name)
+        self.vars.is_secret(name) || self.vars.is_encrypted(&self.host, name)
     }
 
     fn label(&self) -> String {
@@ -281,11 +292,8 @@ impl Lookup for HostVars {
         Some(self.vars.of_host(name))
     }
 
-    fn decrypt(&self, vault: &str) -> Result<String, String> {
-        match &self.vars.vault {
-            Some(opener) => (opener.0)(vault),
-            None => Err("no vault password was given".into()),
-        }
+    fn decrypt(&self, vault: &str) -> Result<Secret, VaultError> {
+        self.vars.vault.text(vault)
     }
 
     fn hosts(&self) -> Vec<String> {

@@ -4,6 +4,7 @@
 mod compose;
 mod convert;
 mod explain;
+mod marked;
 mod node;
 mod resolve;
 mod scan;
@@ -64,6 +65,7 @@ pub fn parse_with(file: &Arc<Path>, bytes: &[u8], limits: Limits) -> Result<Docu
     };
     let mut warnings = Diagnostics::new();
     let root = compose::document(file, text, limits, &mut warnings)?;
+    let root = if marked::is_marked(text) { root.unmarked() } else { root };
     Ok(Document { file: Arc::clone(file), root, warnings })
 }
 

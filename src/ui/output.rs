@@ -80,6 +80,15 @@ impl Output {
         Output { out: Some(streams.out), err: Some(streams.err) }
     }
 
+    /// Writes bytes to standard output as they are.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let Some(writer) = &mut self.out else { return Ok(()) };
+        match writer.write_all(bytes).and_then(|()| writer.flush()) {
+            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes and flushes all that is pending.
     pub(crate) fn write(&mut self, pending: &mut Pending) {
         for (stream, text) in pending.0.drain(..) {

@@ -35,6 +35,12 @@ impl Printer {
         self.write(|pending| pending.out(text));
     }
 
+    /// What was asked for, byte for byte and not scrubbed, on standard output: the text of a vault. It may be
+    /// the only copy, so that what cannot be written is told; a reader who went away is no error.
+    pub fn raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.output.raw(bytes)
+    }
+
     /// A remark for people, on standard error.
     pub fn note(&mut self, text: &str) {
         self.write(|pending| pending.err(text));

@@ -267,6 +267,8 @@ fn walk(node: &Node, depth: usize, test: &dyn Fn(&str) -> bool) -> bool {
     }
     match &node.value {
         Value::Str(text) if !node.raw => test(text),
+        // Its value is known once it is opened, as that of a template.
+        Value::Vault(_) => test("{{"),
         Value::Seq(items) => items.iter().any(|item| walk(item, depth + 1, test)),
         Value::Map(map) => map.iter().any(|entry| walk(&entry.value, depth + 1, test)),
         _ => false,

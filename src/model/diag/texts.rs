@@ -11,6 +11,7 @@ use super::{Place, excerpt};
 pub struct Texts {
     files: HashMap<Arc<Path>, Arc<str>>,
     secret_names: BTreeSet<String>,
+    encrypted: BTreeSet<Arc<Path>>,
 }
 
 impl Texts {
@@ -19,15 +20,34 @@ impl Texts {
         Self::default()
     }
 
-    /// Keeps the text of a file.
+    /// Keeps the text of a file; not that of one which is encrypted on the disk.
     pub fn add(&mut self, file: &Arc<Path>, text: impl Into<Arc<str>>) {
-        self.files.insert(Arc::clone(file), text.into());
+        if !self.is_encrypted(file) {
+            self.files.insert(Arc::clone(file), text.into());
+        }
+    }
+
+    /// The whole file is a vault: no line of it is ever shown.
+    pub fn encrypted(&mut self, file: &Arc<Path>) {
+        self.files.remove(file);
+        self.encrypted.insert(Arc::clone(file));
+    }
+
+    /// True for a file that is a vault as a whole.
+    pub fn is_encrypted(&self, file: &Path) -> bool {
+        self.encrypted.contains(file)
+    }
+
+    /// The files that are vaults as a whole.
+    pub fn encrypted_files(&self) -> impl Iterator<Item = &Arc<Path>> {
+        self.encrypted.iter()
     }
 
     /// Takes over what another has.
     pub fn extend(&mut self, other: Texts) {
         self.files.extend(other.files);
         self.secret_names.extend(other.secret_names);
+        self.encrypted.extend(other.encrypted);
     }
 
     /// Names the variables whose values no excerpt may show.

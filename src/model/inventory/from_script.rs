@@ -83,7 +83,7 @@ struct Script<'a> {
 impl Script<'_> {
     fn var(&self, value: &Json) -> Var {
         Var {
-            value: Node::from_json(value, Span::default()),
+            value: Node::from_json(value, Span::default()).unmarked(),
             file: Arc::clone(self.file),
             key: Span::default(),
             beaten: Vec::new(),

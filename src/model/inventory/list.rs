@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Group, VarMap};
+use super::{Group, Var, VarMap};
+use crate::diag::{Diagnostic, Place};
 use crate::template::{json as python_json, python, scope_plain, yaml_text};
 use crate::vars::Vars;
-use crate::yaml::Node;
+use crate::yaml::{Node, Value};
 
 /// Names `ansible-inventory` leaves out: what Ansible itself sets.
 const INTERNAL: [&str; 33] = [
@@ -137,7 +138,7 @@ impl<'a> Printer<'a> {
         let dirs = inventory.beside.iter().chain(&inventory.playbook).filter_map(|dir| dir.groups.get(&group.name));
         let mut out = merged(std::iter::once(&group.vars).chain(dirs));
         if group.priority != 1 {
-            out.insert("ansible_group_priority".into(), Node::new(crate::yaml::Value::Int(group.priority)));
+            out.insert("ansible_group_priority".into(), Node::new(Value::Int(group.priority)));
         }
         out
     }
@@ -212,18 +213,27 @@ impl<'a> Printer<'a> {
         (!entry.is_empty()).then(|| (group.name.clone(), Json::Object(entry)))
     }
 
-    /// `--graph`, from a group down; `None` when there is no such group.
-    pub fn graph(&self, group: &str, with_vars: bool) -> Option<String> {
+    /// `--graph`, from a group down; `None` when there is no such group. An error is a vault value that
+    /// cannot be opened: with variables, Ansible prints the plain text of those that are no part of a list
+    /// or mapping, and so does this.
+    pub fn graph(&self, group: &str, with_vars: bool) -> Result<Option<String>, Diagnostic> {
+        let Some(group) = self.vars.inventory().group(group) else { return Ok(None) };
         let mut lines = Vec::new();
-        self.graph_group(self.vars.inventory().group(group)?, 0, with_vars, &mut lines);
-        Some(lines.join("\n"))
+        self.graph_group(group, 0, with_vars, &mut lines)?;
+        Ok(Some(lines.join("\n")))
     }
 
-    fn graph_group(&self, group: &Group, depth: usize, with_vars: bool, lines: &mut Vec<String>) {
+    fn graph_group(
+        &self,
+        group: &Group,
+        depth: usize,
+        with_vars: bool,
+        lines: &mut Vec<String>,
+    ) -> Result<(), Diagnostic> {
         lines.push(branch(&format!("@{}:", group.name), depth));
         for child in &group.children {
             if let Some(child) = self.vars.inventory().group(child) {
-                self.graph_group(child, depth + 1, with_vars, lines);
+                self.graph_group(child, depth + 1, with_vars, lines)?;
             }
         }
         if group.name != "all" {
@@ -240,13 +250,42 @@ impl<'a> Printer<'a> {
                             .map(|(n, v)| (n.to_owned(), v.clone()))
                             .collect(),
                     };
-                    show(&vars, depth + 2, lines);
+                    self.show(&vars, depth + 2, lines)?;
                 }
             }
         }
         if with_vars {
-            show(&self.group_vars(group), depth + 1, lines);
+            self.show(&self.group_vars(group), depth + 1, lines)?;
         }
+        Ok(())
+    }
+
+    fn show(&self, vars: &BTreeMap<String, Node>, depth: usize, lines: &mut Vec<String>) -> Result<(), Diagnostic> {
+        for (name, node) in vars {
+            let text = match &node.value {
+                Value::Vault(armoured) => {
+                    let opened = self.vars.vault().text(armoured).map_err(|why| {
+                        let message = format!("the vault value `{name}` cannot be opened: {why}");
+                        Diagnostic::error("vault", message).at(self.place_of(node)).help(why.help())
+                    })?;
+                    opened.expose_str().unwrap_or_default().to_owned()
+                }
+                _ => python::text(&scope_plain(node)),
+            };
+            lines.push(branch(&format!("{{{name} = {text}}}"), depth));
+        }
+        Ok(())
+    }
+
+    /// Where a value of which only the node is at hand was written.
+    fn place_of(&self, node: &Node) -> Option<Place> {
+        let inventory = self.vars.inventory();
+        let of_groups = inventory.groups.values().map(|group| &group.vars);
+        let of_hosts = inventory.hosts.values().map(|host| &host.vars);
+        let dirs = inventory.beside.iter().chain(&inventory.playbook);
+        let beside = dirs.flat_map(|dir| dir.groups.values().chain(dir.hosts.values()));
+        let mut all = of_groups.chain(of_hosts).chain(beside).chain([self.vars.extra()]).flat_map(VarMap::values);
+        all.find(|var| var.value == *node).map(Var::place)
     }
 }
 
@@ -259,12 +298,6 @@ fn merged<'a>(maps: impl Iterator<Item = &'a VarMap>) -> BTreeMap<String, Node> 
 
 fn branch(name: &str, depth: usize) -> String {
     if depth == 0 { name.to_owned() } else { format!("{}--{name}", "  |".repeat(depth)) }
-}
-
-fn show(vars: &BTreeMap<String, Node>, depth: usize, lines: &mut Vec<String>) {
-    for (name, node) in vars {
-        lines.push(branch(&format!("{{{name} = {}}}", python::text(&scope_plain(node))), depth));
-    }
 }
 
 fn text(value: &Json) -> String {

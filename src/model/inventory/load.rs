@@ -125,10 +125,8 @@ impl Loader<'_> {
             Ok(bytes) => bytes,
             Err(error) => return self.unreadable(path, &error.message),
         };
-        let bytes = match vars_files::decrypted(self.sources, bytes, &file, &mut self.out.diagnostics) {
-            Some(bytes) => bytes,
-            None => return,
-        };
+        let Loaded { texts, diagnostics, .. } = &mut self.out;
+        let Some(bytes) = vars_files::decrypted(self.sources, bytes, &file, texts, diagnostics) else { return };
         self.out.texts.add(&file, String::from_utf8_lossy(&bytes).into_owned());
         let is_yaml = matches!(extension.as_str(), "yml" | "yaml" | "json");
         if extension == "toml" {

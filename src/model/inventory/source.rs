@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::vault::Vault;
+
 /// Why a file could not be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceError {
@@ -62,9 +64,9 @@ pub trait Sources {
         path.to_path_buf()
     }
 
-    /// The plain text of `$ANSIBLE_VAULT;…`.
-    fn decrypt(&self, _vault: &str) -> Result<Vec<u8>, SourceError> {
-        Err(SourceError::other("no vault password was given"))
+    /// The vault passwords of this run, if any were given.
+    fn vault(&self) -> Option<&Vault> {
+        None
     }
 }
 

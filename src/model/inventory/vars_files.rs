@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::build::set;
 use super::{Inventory, Sources, Var, VarMap, VarsDir};
-use crate::diag::{Diagnostic, Diagnostics, Place, Texts};
+use crate::diag::{Diagnostic, Diagnostics, Place, Span, Texts};
+use crate::vault::{self, Vault};
 use crate::yaml;
 
 /// Tried in this order; the first that exists is taken. A folder has no extension.
@@ -86,7 +87,7 @@ impl Files<'_> {
                 return;
             }
         };
-        let Some(bytes) = decrypted(self.sources, bytes, &file, self.diagnostics) else {
+        let Some(bytes) = decrypted(self.sources, bytes, &file, self.texts, self.diagnostics) else {
             return;
         };
         self.texts.add(&file, String::from_utf8_lossy(&bytes).into_owned());
@@ -128,17 +129,27 @@ pub(crate) fn decrypted(
     sources: &dyn Sources,
     bytes: Vec<u8>,
     file: &Arc<Path>,
+    texts: &mut Texts,
     diagnostics: &mut Diagnostics,
 ) -> Option<Vec<u8>> {
-    if !bytes.starts_with(b"$ANSIBLE_VAULT") {
+    if !vault::is_vault(&bytes) {
         return Some(bytes);
     }
-    match sources.decrypt(&String::from_utf8_lossy(&bytes)) {
-        Ok(plain) => Some(plain),
+    texts.encrypted(file);
+    let error = match sources.vault() {
+        Some(vault) => vault.open(&bytes),
+        None => Vault::default().open(&bytes),
+    };
+    match error {
+        Ok(opened) => Some(opened.plain.to_vec()),
         Err(error) => {
-            let message = format!("`{}` is encrypted and cannot be opened: {}", file.display(), error.message);
-            diagnostics
-                .push(Diagnostic::error("vault", message).at(Place::file(file)).help("give `--vault-password-file`"));
+            let (line, column) = error.damage().map_or((1, 1), |damage| (damage.line, damage.column));
+            let message = match error.damage() {
+                Some(damage) => format!("this file is a damaged vault: {}", damage.message),
+                None => format!("this file is encrypted: {error}"),
+            };
+            let place = Span::new(line, column, 1).at(file);
+            diagnostics.push(Diagnostic::error("vault", message).at(place).help(error.help()));
             None
         }
     }

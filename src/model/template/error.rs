@@ -18,6 +18,8 @@ pub enum Trouble {
     Syntax,
     /// A filter, test or function that does not exist here.
     Unknown,
+    /// A vault value that stays closed.
+    Vault,
     /// Anything else: a filter refused its input, …
     Other,
 }
@@ -98,6 +100,7 @@ impl TemplateError {
             Trouble::Cycle => "variable-cycle",
             Trouble::Syntax => "template-syntax",
             Trouble::Unknown => "template-unknown",
+            Trouble::Vault => "vault",
             Trouble::Other => "template",
         };
         let mut out = Diagnostic::error(code, self.to_string()).at(self.place.clone());

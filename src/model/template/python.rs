@@ -63,7 +63,8 @@ fn repr(value: &Value, depth: usize, failure: &mut Option<Error>) -> String {
     }
 }
 
-fn quoted(text: &str) -> String {
+/// `repr` of a text.
+pub(super) fn quoted(text: &str) -> String {
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     let mut out = String::from(quote);
     for c in text.chars() {

@@ -1,6 +1,6 @@
 //! The variables of one host (or of one place) as templates see them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use minijinja::Value;
@@ -12,8 +12,9 @@ use super::lazy::{HostVarsMap, LazyMap, LazySeq, Root};
 use super::plain::plain;
 use super::text::{double_backslashes, is_template, lone_expression};
 use super::way::step;
-use super::{Found, Lookup};
+use super::{Found, Lookup, taint};
 use crate::secret::Secret;
+use crate::vault;
 use crate::yaml::{self, Node};
 
 /// Variables and an engine. Cheap to clone; every variable is evaluated once.
@@ -26,6 +27,8 @@ pub(super) struct Inner {
     globals: BTreeMap<String, Value>,
     cache: Mutex<HashMap<String, Result<Option<Value>, TemplateError>>>,
     hosts: Mutex<HashMap<String, Scope>>,
+    /// Variables that were computed from a vault.
+    vaulted: Mutex<HashSet<String>>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -51,7 +54,7 @@ impl Scope {
     }
 
     fn build(engine: Engine, vars: Arc<dyn Lookup>, globals: BTreeMap<String, Value>) -> Self {
-        Scope(Arc::new(Inner { engine, vars, globals, cache: Mutex::default(), hosts: Mutex::default() }))
+        Scope(Arc::new(Inner { engine, vars, globals, cache: Mutex::default(), hosts: Mutex::default(), vaulted: Mutex::default() }))
     }
 
     /// The same with one more name, which wins over a variable of that name; variables that are
@@ -222,10 +225,19 @@ impl Scope {
             return Ok(Some(value.clone()));
         }
         if let Some(known) = lock(&self.0.cache).get(name) {
+            if lock(&self.0.vaulted).contains(name) {
+                taint::touch();
+            }
             return known.clone();
         }
         let result = match self.0.vars.find(name) {
-            Some(found) => self.evaluate(name, &found).map(Some),
+            Some(found) => {
+                let (value, vaulted) = taint::watch(|| self.evaluate(name, &found));
+                if vaulted {
+                    lock(&self.0.vaulted).insert(name.to_owned());
+                }
+                value.map(Some)
+            }
             None if name == "hostvars" && !self.0.vars.hosts().is_empty() => {
                 Ok(Some(Value::from_object(HostVarsMap { scope: Arc::downgrade(&self.0) })))
             }
@@ -273,20 +285,29 @@ impl Scope {
             yaml::Value::Str(text) if !node.raw && is_template(text) => {
                 // The text's own address tells apart templates that stand inside a list or mapping.
                 let _step = step(text.as_ptr() as usize ^ Arc::as_ptr(&self.0) as usize, "")?;
-                self.template_lazily(text, Value::UNDEFINED)
+                let (value, vaulted) = taint::watch(|| self.template_lazily(text, Value::UNDEFINED));
+                if vaulted && let Some(text) = value.as_ref().ok().and_then(Value::as_str) {
+                    vault::protect(text);
+                }
+                value
             }
-            yaml::Value::Seq(items) if !node.raw => {
+            yaml::Value::Seq(items) => {
                 Ok(Value::from_object(LazySeq { scope: Arc::downgrade(&self.0), items: Arc::clone(items) }))
             }
-            yaml::Value::Map(map) if !node.raw => {
+            yaml::Value::Map(map) => {
                 Ok(Value::from_object(LazyMap { scope: Arc::downgrade(&self.0), map: Arc::clone(map) }))
             }
             yaml::Value::Vault(armoured) => match self.0.vars.decrypt(armoured) {
-                Ok(text) => {
-                    Secret::new(text.clone());
+                Ok(secret) => {
+                    taint::touch();
+                    let text = secret.expose_str().unwrap_or_default();
+                    vault::protect(text);
                     Ok(Value::from(text))
                 }
-                Err(why) => Err(TemplateError::new(Trouble::Other, format!("a vault value cannot be opened: {why}"))),
+                Err(why) => {
+                    let error = TemplateError::new(Trouble::Vault, format!("a vault value cannot be opened: {why}"));
+                    Err(TemplateError { help: Some(why.help()), ..error })
+                }
             },
             _ => Ok(plain(node)),
         }

@@ -169,7 +169,7 @@ fn everything(input: &[u8], engine: &Engine, declarations: &Declarations, dice: 
     let vars = Arc::new(Vars::new(Arc::new(loaded.inventory)).with_declarations(declarations).with_extra(extra));
     all.extend(declare::check(&vars, declarations, engine).diagnostics);
     let printer = Printer::new(&vars, Format { export: dice.below(2) == 0, limit: None });
-    let _ = (printer.list_text(), printer.yaml_text(), printer.graph("all", true));
+    let _ = (printer.list_text(), printer.yaml_text(), printer.graph("all", true).is_ok());
     for host in vars.inventory().hosts.keys().take(2) {
         let scope = Scope::new(engine, vars.of_host(host));
         for name in vars.names(host).iter().take(30) {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use reemo_model::inventory::{self, Memory, Options};
 use reemo_model::secret;
 use reemo_model::template::{Engine, Scope, Trouble, Value, to_json};
-use reemo_model::vars::{Vars, VaultOpener};
+use reemo_model::vars::Vars;
+use reemo_model::vault::{self, Password, SALT_LENGTH, Vault};
 
 fn scope(vars: &str) -> Scope {
     let mut text = String::from(
@@ -176,15 +177,35 @@ fn secrets_are_registered_when_evaluated() {
 
 #[test]
 fn vault_values_are_opened_and_secret() {
-    let memory = Memory::new().with("i.yml", "all: {hosts: {h: }, vars: {pw: !vault 'armoured', use: 'x-{{ pw }}'}}\n");
-    let loaded = inventory::load(&memory, &["i.yml".to_owned()], &Options::default());
+    let sealed = |text: &str, label| vault::seal(text.as_bytes(), b"the password", &[1; SALT_LENGTH], label);
+    let (pw, word) = (sealed("opened-1 {{ x }}", Some("dev")), sealed("False", None));
+    let text = serde_json::json!({"all": {"hosts": {"h": {}}, "vars": {
+        "pw": {"__ansible_vault": pw}, "word": {"__ansible_vault": word}, "list": [{"p": "<{{ pw }}>"}],
+        "use": "x-{{ pw }}", "coded": "{{ use | b64encode }}", "apart": "{{ 'apart' | upper }}-and-long",
+    }}});
+    let memory = Memory::new().with("i.json", text.to_string());
+    let loaded = inventory::load(&memory, &["i.json".to_owned()], &Options::default());
     let inventory = Arc::new(loaded.inventory);
     let closed = Scope::new(&Engine::new(), Arc::new(Vars::new(Arc::clone(&inventory))).of_host("h"));
-    assert!(closed.get("use").unwrap_err().to_string().contains("no vault password was given (in use → pw)"));
-    let opener = VaultOpener(Arc::new(|text| Ok(format!("opened-{text}"))));
-    let open = Scope::new(&Engine::new(), Arc::new(Vars::new(inventory).with_vault(opener)).of_host("h"));
-    assert_eq!(json(&open, "use"), "\"x-opened-armoured\"");
-    assert_eq!(secret::scrub("opened-armoured"), secret::PLACEHOLDER);
+    let error = closed.get("use").unwrap_err();
+    assert!(error.to_string().contains("no vault password was given (its vault id is `dev`) (in use → pw)"), "{error}");
+    assert!(error.place.is_some() && error.help.unwrap().contains("--vault-id dev@FILE"));
+    let passwords = vec![Password { label: "default".into(), secret: secret::Secret::new("the password") }];
+    let open = Vars::new(inventory).with_vault(Arc::new(Vault::new(passwords)));
+    let open = Scope::new(&Engine::new(), Arc::new(open).of_host("h"));
+    // Not templated again, as in Ansible.
+    assert_eq!(json(&open, "use"), "\"x-opened-1 {{ x }}\"");
+    assert_eq!(secret::scrub("opened-1 {{ x }}"), secret::PLACEHOLDER);
+    // What is computed from it is a secret too; what is not, is none.
+    assert_eq!(json(&open, "coded"), "\"eC1vcGVuZWQtMSB7eyB4IH19\"");
+    assert_eq!(secret::scrub("eC1vcGVuZWQtMSB7eyB4IH19"), secret::PLACEHOLDER);
+    assert_eq!(json(&open, "list"), "[{\"p\":\"<opened-1 {{ x }}>\"}]");
+    assert_eq!(secret::scrub("<opened-1 {{ x }}>"), secret::PLACEHOLDER);
+    assert_eq!(json(&open, "apart"), "\"APART-and-long\"");
+    assert_eq!(secret::scrub("APART-and-long"), "APART-and-long");
+    // A word that stands everywhere is not scrubbed from everywhere.
+    assert_eq!(json(&open, "word"), "\"False\"");
+    assert_eq!(secret::scrub("False"), "False");
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn from_file(
             return;
         }
     };
-    let Some(bytes) = crate::inventory::decrypted(sources, bytes, &file, diagnostics) else { return };
+    let Some(bytes) = crate::inventory::decrypted(sources, bytes, &file, texts, diagnostics) else { return };
     texts.add(&file, String::from_utf8_lossy(&bytes).into_owned());
     match yaml::parse(&file, &bytes) {
         Ok(document) => {

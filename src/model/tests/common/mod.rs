@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use reemo_model::inventory::list::{Format, Printer};
 use reemo_model::inventory::{self, Options, SourceError, Sources, pattern};
+use reemo_model::secret::Secret;
 use reemo_model::vars::{Vars, extra};
+use reemo_model::vault::{Password, Vault};
 use reemo_model::yaml;
 use serde_json::Value as Json;
 
@@ -42,6 +44,36 @@ impl Sources for Disk {
     fn run(&self, path: &Path, args: &[&str]) -> Result<Vec<u8>, SourceError> {
         let output = Command::new(self.0.join(path)).args(args).output().map_err(|e| Self::error(&e))?;
         Ok(output.stdout)
+    }
+}
+
+/// The disk, and vault passwords.
+struct WithVault {
+    disk: Disk,
+    vault: Vault,
+}
+
+impl Sources for WithVault {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, SourceError> {
+        self.disk.read(path)
+    }
+    fn list(&self, path: &Path) -> Result<Vec<String>, SourceError> {
+        self.disk.list(path)
+    }
+    fn is_dir(&self, path: &Path) -> bool {
+        self.disk.is_dir(path)
+    }
+    fn exists(&self, path: &Path) -> bool {
+        self.disk.exists(path)
+    }
+    fn is_executable(&self, path: &Path) -> bool {
+        self.disk.is_executable(path)
+    }
+    fn run(&self, path: &Path, args: &[&str]) -> Result<Vec<u8>, SourceError> {
+        self.disk.run(path, args)
+    }
+    fn vault(&self) -> Option<&Vault> {
+        Some(&self.vault)
     }
 }
 
@@ -97,9 +129,19 @@ impl Case {
         self.args.iter().any(|a| a == flag)
     }
 
+    /// Of the files that `--vault-id` and `--vault-password-file` name.
+    fn passwords(&self) -> Vec<Password> {
+        let plain = self.values("--vault-password-file").into_iter().map(|file| format!("default@{file}"));
+        let read = |id: String| {
+            let (label, file) = id.split_once('@')?;
+            Some(Password { label: label.to_owned(), secret: Secret::unregistered(self.files.get(file)?.trim()) })
+        };
+        self.values("--vault-id").into_iter().chain(plain).filter_map(read).collect()
+    }
+
     /// What we print.
     pub fn ours(&self, dir: &Path) -> String {
-        let disk = Disk(dir.to_path_buf());
+        let disk = WithVault { disk: Disk(dir.to_path_buf()), vault: Vault::new(self.passwords()) };
         let mut loaded = inventory::load(&disk, &self.values("-i"), &Options::default());
         let extra = extra::parse(&self.values("-e"), &disk, &mut loaded.texts, &mut loaded.diagnostics);
         if loaded.diagnostics.has_errors() {
@@ -110,10 +152,10 @@ impl Case {
             );
         }
         let limit = self.values("-l").first().map(|l| pattern::select(&loaded.inventory, l).unwrap().hosts);
-        let vars = Vars::new(Arc::new(loaded.inventory)).with_extra(extra);
+        let vars = Vars::new(Arc::new(loaded.inventory)).with_extra(extra).with_vault(Arc::new(disk.vault));
         let printer = Printer::new(&vars, Format { export: self.has("--export"), limit: limit.as_deref() });
         if self.has("--graph") {
-            printer.graph("all", self.has("--vars")).unwrap() + "\n"
+            printer.graph("all", self.has("--vars")).unwrap().unwrap() + "\n"
         } else if let Some(host) = self.values("--host").first() {
             printer.host_text(host) + "\n"
         } else if self.has("-y") {
