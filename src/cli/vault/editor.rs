@@ -33,7 +33,10 @@ pub async fn edit(like: &Path, content: &[u8]) -> Result<Zeroizing<Vec<u8>>, Exi
     let status = signals.wait(child).await?;
     if !status.success() {
         let code = if status.code().is_none() { INTERRUPTED } else { 2 };
-        return Err(Exit { code, ..Exit::failed(format!("the editor `{program}` ended with {status}; nothing was changed")) });
+        return Err(Exit {
+            code,
+            ..Exit::failed(format!("the editor `{program}` ended with {status}; nothing was changed"))
+        });
     }
     file.read().map_err(failed)
 }

@@ -11,10 +11,10 @@ use reemo_model::vault::{self, Opened, Password, SALT_LENGTH, Vault, VaultError}
 use zeroize::Zeroizing;
 
 use super::args::{CreateArgs, DecryptArgs, EncryptArgs, FilesArgs, RekeyArgs, VaultOptions};
+use super::editor;
 use super::passwords::{self, Ask};
 use super::settings::Settings;
 use super::write::{Old, replace};
-use super::editor;
 use crate::cli::args::OutputArgs;
 use crate::cli::output;
 use crate::cli::prepare::Exit;
@@ -31,7 +31,10 @@ pub async fn create(args: &CreateArgs) -> Result<(), Exit> {
     }
     let shown = args.file.display();
     if args.file.exists() {
-        return Err(Exit { hint: "change it with `vault edit`".into(), ..Exit::usage(format!("{shown} exists already")) });
+        return Err(Exit {
+            hint: "change it with `vault edit`".into(),
+            ..Exit::usage(format!("{shown} exists already"))
+        });
     }
     if let Some(dir) = args.file.parent().filter(|dir| *dir != Path::new("") && !dir.exists()) {
         std::fs::create_dir_all(dir).map_err(|e| Exit::failed(format!("{}: {e}", dir.display())))?;

@@ -65,11 +65,7 @@ pub fn open(options: &VaultOptions, settings: &Settings, ask: Ask) -> Result<Vau
 }
 
 /// Label and source of every password, in the order they are tried.
-fn sources(
-    options: &VaultOptions,
-    settings: &Settings,
-    ask: Ask,
-) -> Result<Vec<(Option<String>, Source)>, Exit> {
+fn sources(options: &VaultOptions, settings: &Settings, ask: Ask) -> Result<Vec<(Option<String>, Source)>, Exit> {
     let mut out = Vec::new();
     for id in settings.identity_list.iter().chain(&options.vault_id) {
         if id.contains(';') {

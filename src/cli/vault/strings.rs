@@ -50,7 +50,8 @@ pub fn encrypt(args: &EncryptStringArgs) -> Result<(), Exit> {
         values.push(Value { text, name: names.next().cloned(), from: "the command line args" });
     }
     if values.iter().any(|value| value.from == "the command line args") {
-        printer.warn("a value among the arguments can be read by other users of this machine; use standard input or -p");
+        printer
+            .warn("a value among the arguments can be read by other users of this machine; use standard input or -p");
     }
     let mut out = String::new();
     for (number, value) in values.iter().enumerate() {

@@ -54,7 +54,14 @@ impl Scope {
     }
 
     fn build(engine: Engine, vars: Arc<dyn Lookup>, globals: BTreeMap<String, Value>) -> Self {
-        Scope(Arc::new(Inner { engine, vars, globals, cache: Mutex::default(), hosts: Mutex::default(), vaulted: Mutex::default() }))
+        Scope(Arc::new(Inner {
+            engine,
+            vars,
+            globals,
+            cache: Mutex::default(),
+            hosts: Mutex::default(),
+            vaulted: Mutex::default(),
+        }))
     }
 
     /// The same with one more name, which wins over a variable of that name; variables that are

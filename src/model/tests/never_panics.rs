@@ -11,7 +11,7 @@ use reemo_model::inventory::list::{Format, Printer};
 use reemo_model::inventory::{self, Memory, Options, pattern};
 use reemo_model::template::{Engine, Scope, Value};
 use reemo_model::vars::{Vars, extra};
-use reemo_model::yaml;
+use reemo_model::{vault, yaml};
 
 /// A small generator, so that a failure can be found again.
 struct Dice(u64);
@@ -155,6 +155,7 @@ fn everything(input: &[u8], engine: &Engine, declarations: &Declarations, dice: 
     let file: Arc<Path> = Arc::from(Path::new("f.yml"));
     let text = String::from_utf8_lossy(input).into_owned();
     let mut all = Diagnostics::new();
+    let _ = vault::parse(input);
     if let Err(error) = yaml::parse(&file, input) {
         assert!(error.place.is_some() || error.code == "yaml", "{text:?}: {}", error.message);
     }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::envelope::Damage;
 use super::DEFAULT_LABEL;
+use super::envelope::Damage;
 
 /// Why a vault stays closed. Names labels, never passwords.
 #[derive(Clone, Debug, PartialEq, Eq)]

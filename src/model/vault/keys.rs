@@ -81,7 +81,8 @@ impl Vault {
             false => ([same, other].concat(), Vec::new()),
         };
         for &index in &tried {
-            if let Some(plain) = self.keys(index, &envelope).get_or_init(|| self.derive(index, &envelope)).open(&envelope)
+            if let Some(plain) =
+                self.keys(index, &envelope).get_or_init(|| self.derive(index, &envelope)).open(&envelope)
             {
                 return Ok(Opened { plain, label, with: self.passwords[index].clone() });
             }
