@@ -64,9 +64,9 @@ pub fn load(
     let extra = extra::parse(&options.extra_vars, &disk, &mut texts, diagnostics);
     texts.hide(declarations.secret_names().map(str::to_owned));
     let inventory = Arc::new(read.inventory);
-    vault::register(&inventory, &extra, &texts);
     let vars = Vars::new(inventory.clone()).with_declarations(&declarations).with_extra(extra);
     let vars = Arc::new(vars.with_vault(disk.vault).with_encrypted(texts.encrypted_files()));
+    vault::register(&vars, &texts);
     let checked = check(&vars, &declarations, &Engine::new());
     // A file that cannot be read is why there are no hosts: that is said already.
     let known = |d: &Diagnostic| d.code == "inventory-empty" && unread;

@@ -18,7 +18,13 @@ pub const PLACEHOLDER: &str = "‹secret›";
 /// line would destroy the text and tell more than it hides.
 const SHORTEST_SCRUBBED: usize = 5;
 
-static REGISTER: RwLock<Vec<Zeroizing<String>>> = RwLock::new(Vec::new());
+static REGISTER: RwLock<Vec<Entry>> = RwLock::new(Vec::new());
+
+struct Entry {
+    value: Zeroizing<String>,
+    /// False for what is only not shown, see [`cover`].
+    secret: bool,
+}
 
 /// A value that is never printed, logged or serialised.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,7 +35,7 @@ impl Secret {
     pub fn new(value: impl Into<Vec<u8>>) -> Self {
         let value: Vec<u8> = value.into();
         if let Ok(text) = std::str::from_utf8(&value) {
-            register(text);
+            register(text, true);
         }
         Secret(Arc::new(Zeroizing::new(value)))
     }
@@ -103,7 +109,13 @@ impl Serialize for Blob {
     }
 }
 
-fn register(text: &str) {
+/// Enters a text into the register that is no secret by its nature, but came out of a vault: it is shown
+/// nowhere, and may still be delivered where a secret may not ([`holds_secret`] does not count it).
+pub fn cover(text: &str) {
+    register(text, false);
+}
+
+fn register(text: &str, secret: bool) {
     let Ok(mut values) = REGISTER.write() else {
         return;
     };
@@ -111,12 +123,23 @@ fn register(text: &str) {
     // The head and foot of a PEM file are no secret, and stand in every certificate.
     let lines = text.lines().map(str::trim).filter(|l| l.len() >= 16 && !l.starts_with("-----"));
     for value in whole.chain(lines) {
-        if value.len() >= SHORTEST_SCRUBBED && !values.iter().any(|v| v.as_str() == value) {
-            values.push(Zeroizing::new(value.to_owned()));
+        if value.len() < SHORTEST_SCRUBBED {
+            continue;
+        }
+        match values.iter_mut().find(|entry| entry.value.as_str() == value) {
+            Some(entry) => entry.secret |= secret,
+            None => values.push(Entry { value: Zeroizing::new(value.to_owned()), secret }),
         }
     }
     // Longest first, so that a secret that contains another is replaced whole.
-    values.sort_by_key(|v| std::cmp::Reverse(v.len()));
+    values.sort_by_key(|entry| std::cmp::Reverse(entry.value.len()));
+}
+
+/// True for a text with a secret in it that must reach a service as a secret.
+pub fn holds_secret(text: &str) -> bool {
+    REGISTER
+        .read()
+        .map_or(true, |values| values.iter().any(|entry| entry.secret && text.contains(entry.value.as_str())))
 }
 
 /// The text without any registered secret value. Every sink calls this last.
@@ -125,7 +148,7 @@ pub fn scrub(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(PLACEHOLDER);
     };
     let mut out = Cow::Borrowed(text);
-    for value in values.iter() {
+    for Entry { value, .. } in values.iter() {
         if out.contains(value.as_str()) {
             out = Cow::Owned(out.replace(value.as_str(), PLACEHOLDER));
         }
@@ -152,6 +175,17 @@ mod tests {
         Secret::new("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIQ==\n-----END PRIVATE KEY-----\n");
         assert_eq!(scrub("x MC4CAQAwBQYDK2VwBCIEIQ== y"), format!("x {PLACEHOLDER} y"));
         assert_eq!(scrub("-----BEGIN PRIVATE KEY-----"), "-----BEGIN PRIVATE KEY-----");
+    }
+
+    #[test]
+    fn what_is_only_covered_may_be_delivered() {
+        cover("out of a vault");
+        assert_eq!(scrub("x out of a vault"), format!("x {PLACEHOLDER}"));
+        assert!(!holds_secret("x out of a vault"));
+        Secret::new("out of a vault");
+        assert!(holds_secret("x out of a vault"));
+        cover("out of a vault");
+        assert!(holds_secret("x out of a vault"));
     }
 
     #[test]

@@ -52,6 +52,11 @@ pub trait Lookup: Send + Sync {
         false
     }
 
+    /// True when it stands in a file that is a vault as a whole.
+    fn is_vaulted(&self, _name: &str) -> bool {
+        false
+    }
+
     /// What it is of, for messages: the host's name.
     fn label(&self) -> String {
         String::new()

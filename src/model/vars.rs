@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use indexmap::{IndexMap, IndexSet};
 
+use crate::declare::{Kind, VariableDecl};
 use crate::diag::Place;
 use crate::inventory::{Inventory, Var, VarMap, VarsDir};
 use crate::secret::Secret;
@@ -81,6 +82,7 @@ pub struct Vars {
     groups: OnceLock<Node>,
     vault: Arc<Vault>,
     encrypted: BTreeSet<Arc<Path>>,
+    words: IndexSet<String>,
 }
 
 impl Vars {
@@ -95,6 +97,7 @@ impl Vars {
             groups: OnceLock::new(),
             vault: Arc::default(),
             encrypted: BTreeSet::new(),
+            words: IndexSet::new(),
         }
     }
 
@@ -102,6 +105,8 @@ impl Vars {
     pub fn with_declarations(mut self, declarations: &crate::declare::Declarations) -> Self {
         self.defaults = declarations.defaults();
         self.secrets = declarations.secret_names().map(str::to_owned).collect();
+        let word = |decl: &&VariableDecl| !decl.secret && matches!(decl.kind, Kind::Bool | Kind::Enum | Kind::Int);
+        self.words = declarations.iter().filter(word).map(|decl| decl.name.clone()).collect();
         self
     }
 
@@ -150,10 +155,16 @@ impl Vars {
         self.secrets.contains(name)
     }
 
+    /// True for a variable whose value is hidden when the whole file it stands in is encrypted: all but those
+    /// by which hosts are reached, and those declared to be one of a few words.
+    pub(crate) fn is_hidden(&self, name: &str) -> bool {
+        !vault::is_address(name) && !self.words.contains(name)
+    }
+
     /// True for a variable whose definition for this host stands in a file that is a vault as a whole.
     fn is_encrypted(&self, host: &str, name: &str) -> bool {
         let file = || self.find(host, name)?.place.map(|place| place.file);
-        !self.encrypted.is_empty() && vault::hides(name) && file().is_some_and(|f| self.encrypted.contains(&f))
+        !self.encrypted.is_empty() && self.is_hidden(name) && file().is_some_and(|f| self.encrypted.contains(&f))
     }
 
     /// The maps that count for a host, lowest precedence first.
@@ -280,7 +291,11 @@ impl Lookup for HostVars {
     }
 
     fn is_secret(&self, name: &str) -> bool {
-        self.vars.is_secret(name) || self.vars.is_encrypted(&self.host, name)
+        self.vars.is_secret(name)
+    }
+
+    fn is_vaulted(&self, name: &str) -> bool {
+        self.vars.is_encrypted(&self.host, name)
     }
 
     fn label(&self) -> String {

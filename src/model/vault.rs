@@ -15,7 +15,7 @@ pub use envelope::{Damage, Envelope, is_vault, parse};
 pub use error::VaultError;
 pub use keys::{Opened, Password, Vault};
 pub use protect::register;
-pub(crate) use protect::{hides, text as protect};
+pub(crate) use protect::{is_address, text as protect};
 
 /// The label of a password that was given without one.
 pub const DEFAULT_LABEL: &str = "default";

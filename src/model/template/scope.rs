@@ -283,7 +283,9 @@ impl Scope {
 
     fn register(&self, name: &str, value: &Value) {
         if self.0.vars.is_secret(name) {
-            hide(value, 0);
+            hide(value, 0, &|text| drop(Secret::new(text)));
+        } else if self.0.vars.is_vaulted(name) {
+            hide(value, 0, &vault::protect);
         }
     }
 
@@ -392,14 +394,14 @@ fn hash(name: &str) -> usize {
     hasher.finish() as usize
 }
 
-/// Registers every text in a value as secret.
-fn hide(value: &Value, depth: usize) {
+/// Registers every text in a value.
+fn hide(value: &Value, depth: usize, register: &dyn Fn(&str)) {
     if let Some(text) = value.as_str() {
-        Secret::new(text);
+        register(text);
     } else if depth < 20 && matches!(value.kind(), ValueKind::Map | ValueKind::Seq) {
         for item in value.try_iter().into_iter().flatten() {
             let inner = if value.kind() == ValueKind::Map { value.get_item(&item).unwrap_or_default() } else { item };
-            hide(&inner, depth + 1);
+            hide(&inner, depth + 1, register);
         }
     }
 }

@@ -23,7 +23,8 @@ impl Dice {
 }
 
 fn mutate(bytes: &mut Vec<u8>, dice: &mut Dice) {
-    const SPICE: [&str; 10] = ["\n", "\r\n", ";", " ", "0", "a0", "F", "\u{feff}", "$ANSIBLE_VAULT;1.2;AES256;x\n", "é"];
+    const SPICE: [&str; 10] =
+        ["\n", "\r\n", ";", " ", "0", "a0", "F", "\u{feff}", "$ANSIBLE_VAULT;1.2;AES256;x\n", "é"];
     let at = dice.below(bytes.len() + 1);
     let end = (at + dice.below(90)).min(bytes.len());
     match dice.below(6) {

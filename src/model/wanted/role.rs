@@ -219,7 +219,7 @@ impl RoleRenderer<'_> {
             }
         }
         // A secret in the environment would be readable by anyone who may inspect the service.
-        if let Some(name) = env.iter().find(|(_, v)| crate::secret::scrub(v) != v.as_str()).map(|(n, _)| n) {
+        if let Some(name) = env.iter().find(|(_, v)| crate::secret::holds_secret(v)).map(|(n, _)| n) {
             return Err(self.fail(&format!("env.{name}"), "holds a secret; deliver it under `secrets:` instead"));
         }
         Ok(env.into_iter().collect())
@@ -251,7 +251,7 @@ impl RoleRenderer<'_> {
             }
             let text = self.content(&key, &material.content, &material.template, ctx)?;
             let secret = key.starts_with("secrets.");
-            if !secret && crate::secret::scrub(&text) != text.as_str() {
+            if !secret && crate::secret::holds_secret(&text) {
                 return Err(self.fail(&key, "holds a secret; deliver it under `secrets:` instead"));
             }
             made.push(WantedMaterial {
@@ -294,7 +294,13 @@ impl RoleRenderer<'_> {
         let content = if self.holds(&key, file.when.as_deref(), ctx)? {
             let text = self.content(&key, &file.content, &file.template, ctx)?;
             let hidden = file.secret || crate::secret::scrub(&text) != text.as_str();
-            Some(if hidden { Blob::Secret(Secret::new(text)) } else { Blob::Plain(text.into_bytes()) })
+            // A text out of a vault is hidden, and stays what it is otherwise.
+            let secret = file.secret || crate::secret::holds_secret(&text);
+            Some(match (hidden, secret) {
+                (true, true) => Blob::Secret(Secret::new(text)),
+                (true, false) => Blob::Secret(Secret::unregistered(text)),
+                (false, _) => Blob::Plain(text.into_bytes()),
+            })
         } else {
             None
         };
