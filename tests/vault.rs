@@ -19,7 +19,7 @@ impl Stage {
         let stage = Stage(tempfile::tempdir().unwrap());
         for name in ["first.pw", "dev.pw", "eleven.vault", "twelve.vault", "bytes.vault", "empty.vault"] {
             let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vault").join(name);
-            stage.write(name, &fs::read(recorded).unwrap());
+            stage.write(name, fs::read(recorded).unwrap());
         }
         fs::create_dir(stage.path("run")).unwrap();
         stage

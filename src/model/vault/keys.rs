@@ -31,6 +31,10 @@ pub struct Opened {
 }
 
 type Cell<T> = Arc<OnceLock<T>>;
+/// By password and salt.
+type DerivedKeys = HashMap<(usize, Vec<u8>), Cell<Keys>>;
+/// By the encrypted text.
+type Texts = HashMap<String, Cell<Result<Secret, VaultError>>>;
 
 /// All passwords of a run, in the order they are tried. Keys are derived once for a password and a salt,
 /// and each text is decrypted once.
@@ -38,8 +42,8 @@ type Cell<T> = Arc<OnceLock<T>>;
 pub struct Vault {
     passwords: Vec<Password>,
     match_label: bool,
-    keys: Mutex<HashMap<(usize, Vec<u8>), Cell<Keys>>>,
-    texts: Mutex<HashMap<String, Cell<Result<Secret, VaultError>>>>,
+    keys: Mutex<DerivedKeys>,
+    texts: Mutex<Texts>,
 }
 
 impl std::fmt::Debug for Vault {
