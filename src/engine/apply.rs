@@ -9,6 +9,7 @@ use reemo_model::event::{Counts, Event, Outcome, Shown, Sink, Trips};
 use reemo_resource::host::{Directory, File, HostResource, Wanted, observe_plan};
 use reemo_resource::os::FAMILIES;
 use reemo_resource::probe::Probe;
+use reemo_resource::swarm::node::set_aside;
 
 use super::evaluate::{View, repository_file};
 use super::fault::{Fault, FaultKind};
@@ -87,6 +88,12 @@ pub async fn run_on(
             );
         }
     };
+    for (node, word) in world.swarms.values().flat_map(set_aside) {
+        events.warn(format!(
+            "node {node} is set to `{word}`: nothing is started there until it is `docker node update --availability \
+             active {node}`"
+        ));
+    }
     let run = Run::new(site.clone(), graph, fleet.clone(), world, events.clone(), ask.options.clone());
     let finish = Finish { site: &site, fleet: &fleet, ask, events: &events, started };
     if unreachable && (!ask.skip_unreachable || fleet.hosts().count() == 0) {

@@ -123,6 +123,14 @@ fn foreign(members: &[Member], there: Option<&SwarmObservation>) -> Option<Verdi
     })
 }
 
+/// Nodes on which nothing may be started, by name, with the Swarm's word for it (`drain`, `pause`). Somebody wanted it
+/// so, for a repair perhaps: it is said, and left as it is.
+pub fn set_aside(there: &SwarmObservation) -> Vec<(String, String)> {
+    let aside = |n: &&Value| !matches!(text(n, &["Spec", "Availability"]), "active" | "");
+    let words = |n: &Value| (text(n, &["Description", "Hostname"]).into(), text(n, &["Spec", "Availability"]).into());
+    there.nodes.iter().filter(aside).map(words).collect()
+}
+
 /// Sets a label on a node; nothing to do when it is set.
 pub fn label(there: &SwarmObservation, node_id: &str, label: &str, value: &str) -> Verdict {
     let Some(node) = there.nodes.iter().find(|n| text(n, &["ID"]) == node_id) else {
@@ -160,6 +168,15 @@ mod tests {
                 ..Default::default()
             }),
         }
+    }
+
+    #[test]
+    fn nodes_that_are_set_aside_are_named() {
+        let node = |name: &str, availability: &str| json!({"Description": {"Hostname": name}, "Spec": {"Availability": availability}});
+        let nodes = vec![node("one", "active"), node("two", "drain"), node("three", "pause")];
+        let there = SwarmObservation { nodes, ..Default::default() };
+        let named = [("two".into(), "drain".into()), ("three".into(), "pause".into())];
+        assert_eq!(set_aside(&there), named);
     }
 
     fn ops(v: Verdict) -> Vec<Op> {
