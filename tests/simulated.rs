@@ -221,6 +221,24 @@ async fn one_host_that_fails_fails_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_changed_between_plan_and_apply_is_seen_as_it_is() {
+    let fifty = Fifty::new();
+    (0..HOSTS).for_each(|n| fifty.converge(n));
+    let heard = go(&fifty, &plan()).await;
+    assert_eq!((heard.exit, counts(&heard.events).values().map(|c| c.changed).sum::<u32>()), (exit::OK, 0));
+
+    fifty.machines[3].state().files.get_mut("/etc/example/one.conf").unwrap().mode = 0o600;
+    fifty.machines[4].state().packages.remove("curl");
+    let heard = go(&fifty, &apply()).await;
+    assert_eq!(heard.exit, exit::OK);
+    for (host, c) in counts(&heard.events) {
+        assert_eq!(c.changed, u32::from(host == name(3) || host == name(4)), "{host}");
+    }
+    assert_eq!(fifty.machines[3].state().files["/etc/example/one.conf"].mode, 0o640);
+    assert!(fifty.machines[4].state().packages.contains_key("curl"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_else_changed_meanwhile_is_not_overwritten() {
     let fifty = Fifty::with(|n, machine| {
         let machine = machine.clone();
