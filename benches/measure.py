@@ -39,6 +39,14 @@ def binary():
     return max(there, key=os.path.getmtime)
 
 
+def built(bench):
+    """The program of one of Cargo's benches, and the profile it was built with: BENCH_PROFILE, or release's."""
+    wanted = os.environ.get("BENCH_PROFILE", "bench")
+    told = output(["cargo", "bench", "--no-run", "--profile", wanted, "--bench", bench, "--message-format", "json"], cwd=REPO)
+    made = (m for m in map(json.loads, told.splitlines()) if m.get("executable") and m["target"]["name"] == bench)
+    return next(made)["executable"], {"bench": "release"}.get(wanted, wanted)
+
+
 def profile(path):
     """dist, release or debug: the folder a build stands in."""
     return pathlib.Path(path).parent.name
