@@ -21,6 +21,7 @@ trap end EXIT
 all() { local pids=() host; for host in "${HOSTS[@]}"; do "$@" "$host" & pids+=($!); done; for pid in "${pids[@]}"; do wait "$pid"; done; }
 
 install_engine() {
+  # shellcheck disable=SC2016 # for the host's shell
   tar -c daemon.json ca.crt etc.tar | on "$1" 'set -e; work=$(mktemp -d); tar -x -C "$work"
     mkdir -p /etc/docker/certs.d/registry.reemo.io /opt/reemo
     cp "$work/daemon.json" /etc/docker/daemon.json; cp "$work/ca.crt" /etc/docker/certs.d/registry.reemo.io/ca.crt
@@ -32,8 +33,7 @@ all install_engine
 
 # Images are pulled while the Swarm forms.
 pull() {
-  on "$1" 'set -e; docker login --username "$(sed -n 1p)" --password-stdin registry.reemo.io >/dev/null 2>&1' <login ||
-    on "$1" "docker login -u '$(sed -n 1p login)' --password-stdin registry.reemo.io >/dev/null 2>&1" < <(sed -n 2p login)
+  on "$1" "docker login -u '$(sed -n 1p login)' --password-stdin registry.reemo.io >/dev/null 2>&1" < <(sed -n 2p login)
   on "$1" 'xargs -P 4 -n 1 docker pull -q >/dev/null' <images
 }
 all pull &
@@ -51,7 +51,14 @@ create() { # KIND NAME
   jq -n --arg name "$2" --rawfile data <(base64 -w0 "$1/$2") '{Name: $name, Labels: {}, Data: $data}' |
     engine "/$1/create" -H 'content-type: application/json' -d @- | sed -E "s/.*\"ID\":\"([^\"]+)\".*/s|@$2@|\1|g/" >"made/$1.$2"
 }
-for kind in secrets configs; do for name in $(ls "$kind"); do create "$kind" "$name" & done; wait $(jobs -p | grep -v "^$PULLS\$") ; done
+for kind in secrets configs; do
+  pids=()
+  for file in "$kind"/*; do
+    create "$kind" "${file#*/}" &
+    pids+=($!)
+  done
+  for pid in "${pids[@]}"; do wait "$pid"; done
+done
 cat made/* >ids.sed
 wait "$PULLS"
 
@@ -78,7 +85,7 @@ deploy() { # a specification
 }
 for stage in mysql db api services portal; do
   pids=()
-  for spec in stages/$stage/*.json; do [ ! -e "$spec" ] || { deploy "$spec" & pids+=($!); }; done
+  for spec in stages/"$stage"/*.json; do [ ! -e "$spec" ] || { deploy "$spec" & pids+=($!); }; done
   for pid in "${pids[@]}"; do wait "$pid"; done
 done
 
