@@ -46,10 +46,11 @@ async fn main() {
     };
     let took = began.elapsed();
     say(&format!(
-        "{{\"hosts\":{count},\"seconds\":{:.4},\"read\":{:.4},\"peak_kb\":{},\"files\":{},\"handshakes\":{},\"commands\":{}}}",
+        "{{\"hosts\":{count},\"seconds\":{:.4},\"read\":{:.4},\"peak_kb\":{},\"cpu\":{:.2},\"files\":{},\"handshakes\":{},\"commands\":{}}}",
         took.as_secs_f64(),
         read.as_secs_f64(),
         peak_kb(),
+        cpu_seconds(),
         done.files,
         done.handshakes,
         done.commands
@@ -163,6 +164,14 @@ fn peak_kb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).expect("VmHWM");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// What all threads of this process have used, in seconds; Linux counts in hundredths.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+    let after = stat.rsplit_once(')').expect("a name in brackets").1;
+    let used = after.split_whitespace().skip(11).take(2).map(|n| n.parse::<f64>().expect("a number"));
+    used.sum::<f64>() / 100.0
 }
 
 fn open_files() -> usize {
