@@ -6,12 +6,12 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 SCRIPTS := tests/fleet/lib.sh tests/fleet/prepare tests/fleet/fleet tests/fleet/image $(addprefix tests/fleet/rocky/,build repository host.sh packages.sh) \
   examples/demo/demo examples/demo/registry examples/demo/elsewhere examples/demo/images/build examples/demo/images/slim examples/demo/images/versions \
-  .ci/run benches/prepare benches/platform benches/peers/serving.sh $(wildcard examples/demo/images/*/entrypoint examples/demo/images/*/healthcheck)
+  .ci/run tests/oracle/install tests/oracle/run fuzz/run benches/prepare benches/platform benches/peers/serving.sh $(wildcard examples/demo/images/*/entrypoint examples/demo/images/*/healthcheck)
 E2E := $(wildcard tests/e2e.rs tests/e2e/main.rs)
 NEXTEST := $(shell PATH="$(PATH)" command -v cargo-nextest)
 MUSL := x86_64-unknown-linux-musl
 
-.PHONY: build demo demo-down test e2e lint dist clean-cache
+.PHONY: oracle build demo demo-down test e2e lint dist clean-cache
 
 build:
 	cargo build --workspace
@@ -38,6 +38,10 @@ endif
 ifneq ($(E2E),)
 	$(MAKE) e2e
 endif
+
+# Ansible itself is asked (tests/oracle): the written cases again, and new generated inventories.
+oracle:
+	tests/oracle/run
 
 # Real hosts: they need the engine, the tool and the services of the demo.
 e2e:

@@ -116,8 +116,12 @@ pub struct Inventory {
     pub beside: Vec<VarsDir>,
     /// The same beside the playbook, if a directory was given.
     pub playbook: Option<VarsDir>,
+    /// True if that directory was not asked for, but is where the command runs.
+    playbook_by_default: bool,
     /// The sources, as given.
     pub sources: Vec<String>,
+    /// How many of the hosts ranges stood for.
+    from_ranges: usize,
 }
 
 impl Inventory {
@@ -129,6 +133,11 @@ impl Inventory {
     /// The host, if there is one of this name.
     pub fn host(&self, name: &str) -> Option<&Host> {
         self.hosts.get(name)
+    }
+
+    /// The playbook's variables if its directory was asked for: they are printed with groups and hosts then.
+    fn asked_playbook(&self) -> Option<&VarsDir> {
+        self.playbook.as_ref().filter(|_| !self.playbook_by_default)
     }
 
     /// Hosts of a group and of all groups below it, in inventory order by group.

@@ -4,6 +4,7 @@
 mod compose;
 mod convert;
 mod explain;
+mod json;
 mod marked;
 mod node;
 mod resolve;
@@ -46,7 +47,7 @@ pub struct Document {
     pub warnings: Diagnostics,
 }
 
-/// Reads one document. An error has a place and says in words what is wrong.
+/// Reads one document: JSON if it is that, else YAML. An error has a place and says in words what is wrong.
 pub fn parse(file: &Arc<Path>, bytes: &[u8]) -> Result<Document, Box<Diagnostic>> {
     parse_with(file, bytes, Limits::default())
 }
@@ -64,8 +65,11 @@ pub fn parse_with(file: &Arc<Path>, bytes: &[u8], limits: Limits) -> Result<Docu
         }
     };
     let mut warnings = Diagnostics::new();
-    let root = compose::document(file, text, limits, &mut warnings)?;
-    let root = if marked::is_marked(text) { root.unmarked() } else { root };
+    let root = match json::parse(file, text, limits.depth, &mut warnings) {
+        Some(root) if text.contains("__ansible_") => root.unmarked(),
+        Some(root) => root,
+        None => compose::document(file, text, limits, &mut warnings)?,
+    };
     Ok(Document { file: Arc::clone(file), root, warnings })
 }
 

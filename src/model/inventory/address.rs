@@ -43,7 +43,7 @@ fn fits(regex: &LazyLock<Option<Regex>>, text: &str) -> bool {
 }
 
 /// Host and port; `None` when it is neither a name nor an address.
-pub(super) fn parse(text: &str, ranges: bool) -> Option<(String, Option<u16>)> {
+pub(super) fn parse(text: &str, ranges: bool) -> Option<(String, Option<i64>)> {
     let mut host = text.to_owned();
     let mut port = None;
     for regex in [&BRACKETED, &WITH_PORT] {
@@ -53,7 +53,8 @@ pub(super) fn parse(text: &str, ranges: bool) -> Option<(String, Option<u16>)> {
             })
         });
         if let Some((inner, number)) = found {
-            port = Some(number.parse::<u16>().ok()?);
+            // Ansible takes any number; one that no port can have fails when it is used.
+            port = Some(number.parse::<i64>().ok()?);
             host = inner;
         }
     }

@@ -1,12 +1,14 @@
 //! Adding groups, hosts and relations as a source is read, and the rules that hold afterwards.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
 use super::{Group, Host, Inventory, Var, VarMap};
-use crate::diag::{Diagnostic, Diagnostics, Place};
+use crate::diag::{Diagnostic, Diagnostics, Place, Span};
+use crate::yaml::{Node, Value};
 
 impl Default for Inventory {
     fn default() -> Self {
@@ -15,7 +17,9 @@ impl Default for Inventory {
             hosts: IndexMap::new(),
             beside: Vec::new(),
             playbook: None,
+            playbook_by_default: false,
             sources: Vec::new(),
+            from_ranges: 0,
         };
         inventory.add_group("all", None);
         inventory.add_group("ungrouped", None);
@@ -98,10 +102,23 @@ impl Inventory {
         }
     }
 
-    /// Sets a variable of a host.
-    pub(super) fn set_host_var(&mut self, host: &str, name: String, var: Var) {
+    /// Sets a variable of a host. Ansible looks for a group of that name first, so the variables of a host
+    /// that is named like a group (known so far) become the group's.
+    pub(super) fn set_host_var(&mut self, host: &str, name: String, var: Var, diagnostics: &mut Diagnostics) {
+        if self.groups.contains_key(host) {
+            return self.set_group_var(host, name, var, diagnostics);
+        }
         if let Some(host) = self.hosts.get_mut(host) {
             set(&mut host.vars, name, var);
+        }
+    }
+
+    /// The port in a host's entry, which is the host's in any case; 0 is none.
+    pub(super) fn set_port(&mut self, host: &str, port: i64, file: &Arc<Path>, key: Span) {
+        let value = Node { value: Value::Int(port), span: key, raw: false };
+        let var = Var { value, file: Arc::clone(file), key, beaten: Vec::new() };
+        if let Some(host) = self.hosts.get_mut(host).filter(|_| port != 0) {
+            set(&mut host.vars, "ansible_port".to_owned(), var);
         }
     }
 
@@ -130,14 +147,24 @@ impl Inventory {
         for root in roots {
             self.link("all", &root);
         }
+        let same_name: HashSet<String> = self.hosts.keys().filter(|h| self.groups.contains_key(*h)).cloned().collect();
+        let mut children = Vec::new();
         for host in self.hosts.values_mut() {
             let elsewhere = host.groups.iter().any(|g| g != "all" && g != "ungrouped");
             if elsewhere {
                 host.groups.shift_remove("ungrouped");
+            } else if same_name.contains(&host.name) {
+                // Ansible adds by name, and finds the group of that name.
+                children.push(host.name.clone());
             } else if host.groups.insert("ungrouped".to_owned())
                 && let Some(group) = self.groups.get_mut("ungrouped")
             {
                 group.hosts.insert(host.name.clone());
+            }
+        }
+        for child in children {
+            if !self.below(&child).contains(&"ungrouped") {
+                self.link("ungrouped", &child);
             }
         }
         let hosts = &self.hosts;

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::from_hosts::port_var;
-use super::{Inventory, Var, literal, range};
+use super::load::Kept;
+use super::{Inventory, Var, literal};
 use crate::diag::{Diagnostic, Diagnostics, Span};
+
+/// Ends of lines besides `\n`, as Python sees them.
+const ENDS: [char; 9] = ['\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
 
 /// Reads a file; lines that are wrong are reported, the others are read.
 pub(super) fn read(
@@ -15,6 +18,7 @@ pub(super) fn read(
     file: &Arc<Path>,
     source: &Arc<Path>,
     bytes: &[u8],
+    kept: Kept,
     diagnostics: &mut Diagnostics,
 ) {
     let mut reader = Reader {
@@ -22,6 +26,7 @@ pub(super) fn read(
         file,
         source,
         diagnostics,
+        kept,
         group: "ungrouped".to_owned(),
         section: Section::Hosts,
         children: IndexMap::new(),
@@ -31,7 +36,10 @@ pub(super) fn read(
     for (number, line) in bytes.split(|b| *b == b'\n').enumerate() {
         let number = u32::try_from(number + 1).unwrap_or(u32::MAX);
         match std::str::from_utf8(line) {
-            Ok(line) => reader.line(line.trim_end_matches('\r'), number),
+            // Python's `splitlines` knows more ends of lines.
+            Ok(line) => {
+                line.trim_end_matches('\r').split(ENDS).for_each(|line| reader.line(line, number));
+            }
             // In a comment anything may stand.
             Err(_) if line.trim_ascii_start().starts_with(b"#") || line.trim_ascii_start().starts_with(b";") => {}
             Err(_) => {
@@ -40,6 +48,8 @@ pub(super) fn read(
         }
     }
     reader.finish();
+    let Reader { kept, inventory, .. } = reader;
+    kept.restore(inventory);
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -56,6 +66,7 @@ struct Reader<'a> {
     file: &'a Arc<Path>,
     source: &'a Arc<Path>,
     diagnostics: &'a mut Diagnostics,
+    kept: Kept,
     group: String,
     section: Section,
     /// Child groups that nobody declared yet, with their parents.
@@ -68,6 +79,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn error(&mut self, at: Span, message: String, help: &str) {
+        self.kept.stop(self.inventory);
         self.diagnostics.push(Diagnostic::error("inventory-ini", message).at(at.at(self.file)).help(help));
     }
 
@@ -129,13 +141,20 @@ impl Reader<'_> {
 
     fn link(&mut self, parent: &str, child: &str, at: Span) {
         if let Err(error) = self.inventory.add_child(parent, child, Some(at.at(self.file))) {
+            self.kept.stop(self.inventory);
             self.diagnostics.push(*error);
         }
     }
 
     fn child(&mut self, text: &str, at: Span) {
-        let name = text.split(['#']).next().unwrap_or_default().trim();
-        if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c == ':' || c == ']') {
+        let end = text.find(|c: char| c.is_whitespace() || c == ':' || c == ']').unwrap_or(text.len());
+        let rest = text[end..].trim_start();
+        // `a#b` is a name, `a #b` is a name and a comment, and so is `a#b c`.
+        let name = match rest.is_empty() || rest.starts_with('#') {
+            true => &text[..end],
+            false => &text[..text[..end].rfind('#').unwrap_or_default()],
+        };
+        if name.is_empty() {
             return self.error(
                 at,
                 format!("`{text}` is no group name"),
@@ -189,7 +208,7 @@ impl Reader<'_> {
                 "name the file `.yml`",
             );
         }
-        let (hosts, port) = match range::hosts(name) {
+        let (hosts, port) = match self.inventory.expand(name) {
             Ok(found) => found,
             Err(message) => {
                 return self.error(name_at, message, "ranges look like `web[01:20]`, `db[a:f]` or `n[0:10:2]`");
@@ -225,10 +244,10 @@ impl Reader<'_> {
             let new = !self.inventory.hosts.contains_key(host);
             self.inventory.add_host(host, &group, &place, Some(self.source));
             if let Some(port) = port.filter(|_| new) {
-                self.inventory.set_host_var(host, "ansible_port".into(), port_var(port, self.file, name_at));
+                self.inventory.set_port(host, port, self.file, name_at);
             }
             for (key, var) in &vars {
-                self.inventory.set_host_var(host, key.clone(), var.clone());
+                self.inventory.set_host_var(host, key.clone(), var.clone(), self.diagnostics);
             }
         }
     }

@@ -9,11 +9,10 @@ use super::{Inventory, Loaded, Sources, Var};
 use crate::diag::{Diagnostic, Place, Span};
 use crate::yaml::Node;
 
-/// An executable file is run when it is a script or has no extension of a data file (a YAML file with
-/// the executable bit, from a Windows share, is not).
-pub(super) fn wanted(sources: &dyn Sources, path: &Path, extension: &str) -> bool {
-    let data = matches!(extension, "yml" | "yaml" | "json" | "ini" | "toml");
-    !data || sources.read(path).is_ok_and(|bytes| bytes.starts_with(b"#!"))
+/// An executable file is run when the kernel could run it; the bit alone (from a Windows share, or set on
+/// everything) makes no script.
+pub(super) fn wanted(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"#!") || bytes.starts_with(b"\x7fELF")
 }
 
 /// Runs the script and adds what it prints.
@@ -63,7 +62,9 @@ pub(super) fn read(out: &mut Loaded, sources: &dyn Sources, path: &Path, source:
         };
         for (key, value) in vars.as_ref().and_then(Json::as_object).into_iter().flatten() {
             let var = script.var(value);
-            script.inventory.set_host_var(&host, key.clone(), var);
+            let mut diagnostics = crate::diag::Diagnostics::new();
+            script.inventory.set_host_var(&host, key.clone(), var, &mut diagnostics);
+            script.problems.extend(diagnostics.iter().map(|d| d.message.clone()));
         }
     }
     let problems = script.problems;

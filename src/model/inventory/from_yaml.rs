@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::from_hosts::port_var;
-use super::{Inventory, Var, range};
+use super::load::Kept;
+use super::{Inventory, Var};
 use crate::diag::{Diagnostic, Diagnostics, nearest_within};
 use crate::yaml::{Document, Entry, Node, Value};
 
@@ -16,12 +16,14 @@ pub(super) struct Reader<'a> {
     pub source: &'a Arc<Path>,
     /// Says whether a stray key directly under `all` names one of our groups.
     pub is_ours: &'a dyn Fn(&str) -> bool,
+    /// What counts when something is wrong.
+    pub kept: Kept,
     pub diagnostics: &'a mut Diagnostics,
 }
 
 impl Reader<'_> {
     /// Reads every group of the document.
-    pub fn read(&mut self, document: &Document) {
+    pub fn read(mut self, document: &Document) {
         let root = &document.root;
         let Some(groups) = root.as_map() else {
             let message = match root.is_null() {
@@ -53,9 +55,12 @@ impl Reader<'_> {
         for entry in groups {
             self.group(entry, None);
         }
+        let Reader { kept, inventory, .. } = self;
+        kept.restore(inventory);
     }
 
     fn error(&mut self, code: &'static str, message: String, at: &Node, help: &str) {
+        self.kept.stop(self.inventory);
         self.diagnostics.push(Diagnostic::error(code, message).at(at.span.at(self.file)).help(help));
     }
 
@@ -84,12 +89,19 @@ impl Reader<'_> {
             }
         };
         self.inventory.add_group(&name, Some(place.clone()));
+        // Ansible looks at the shape of all three before it reads one.
+        let shapeless =
+            |e: &Entry| is_section(&e.key) && !matches!(&e.value.value, Value::Map(_) | Value::Null | Value::Str(_));
+        if sections.iter().flat_map(|map| map.iter()).any(shapeless) {
+            self.kept.stop(self.inventory);
+        }
         for section in sections.iter().flat_map(|map| map.iter()) {
             self.section(&name, section);
         }
         if let Some(parent) = parent
             && let Err(error) = self.inventory.add_child(parent, &name, Some(place))
         {
+            self.kept.stop(self.inventory);
             self.diagnostics.push(*error);
         }
     }
@@ -181,7 +193,7 @@ impl Reader<'_> {
             self.error("inventory-host-name", message, &entry.key, "put the name in quotes");
             return;
         };
-        let (hosts, port) = match range::hosts(name) {
+        let (hosts, port) = match self.inventory.expand(name) {
             Ok(found) => found,
             Err(message) => {
                 self.error(
@@ -224,11 +236,11 @@ impl Reader<'_> {
             let new = !self.inventory.hosts.contains_key(host);
             self.inventory.add_host(host, group, &place, Some(self.source));
             if let Some(port) = port.filter(|_| new) {
-                self.inventory.set_host_var(host, "ansible_port".into(), port_var(port, self.file, entry.key.span));
+                self.inventory.set_port(host, port, self.file, entry.key.span);
             }
             for entry in &vars {
                 let var = self.var(entry);
-                self.inventory.set_host_var(host, entry.key.key_text(), var);
+                self.inventory.set_host_var(host, entry.key.key_text(), var, self.diagnostics);
             }
         }
     }
@@ -236,4 +248,8 @@ impl Reader<'_> {
     fn var(&self, entry: &Entry) -> Var {
         Var { value: entry.value.clone(), file: Arc::clone(self.file), key: entry.key.span, beaten: Vec::new() }
     }
+}
+
+fn is_section(key: &Node) -> bool {
+    matches!(key.as_str(), Some("vars" | "children" | "hosts"))
 }

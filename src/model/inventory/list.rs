@@ -99,7 +99,7 @@ impl<'a> Printer<'a> {
 
     /// `--host`, as the text Ansible prints.
     pub fn host_text(&self, host: &str) -> String {
-        text(&Json::Object(self.host(host)))
+        text(&Json::Object(self.host_as(host, Node::to_host_listing)))
     }
 
     /// `--list -y`.
@@ -129,13 +129,14 @@ impl<'a> Printer<'a> {
     /// What is written for the host itself.
     fn own(&self, host: &str) -> BTreeMap<String, Node> {
         let inventory = self.vars.inventory();
-        let dirs = inventory.beside.iter().chain(&inventory.playbook).filter_map(|dir| dir.hosts.get(host));
+        let dirs = inventory.beside.iter().chain(inventory.asked_playbook()).filter_map(|dir| dir.hosts.get(host));
         merged(inventory.host(host).map(|h| &h.vars).into_iter().chain(dirs))
     }
 
     fn group_vars(&self, group: &Group) -> BTreeMap<String, Node> {
         let inventory = self.vars.inventory();
-        let dirs = inventory.beside.iter().chain(&inventory.playbook).filter_map(|dir| dir.groups.get(&group.name));
+        let beside = inventory.beside.iter().chain(inventory.asked_playbook());
+        let dirs = beside.filter_map(|dir| dir.groups.get(&group.name));
         let mut out = merged(std::iter::once(&group.vars).chain(dirs));
         if group.priority != 1 {
             out.insert("ansible_group_priority".into(), Node::new(Value::Int(group.priority)));
@@ -301,7 +302,7 @@ fn branch(name: &str, depth: usize) -> String {
 }
 
 fn text(value: &Json) -> String {
-    python_json::dump(value, python_json::Style { indent: Some(4), sort: true, ascii: true })
+    python_json::dump(value, python_json::Style { indent: Some(4), sort: true, ascii: false })
 }
 
 /// Keys in order, as PyYAML writes them.

@@ -317,7 +317,8 @@ pub(super) fn split(line: &str) -> Result<Vec<(String, u32)>, String> {
                 out.push(next);
             }
             (Some(_), c) => word.get_or_insert_default().0.push(c),
-            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            // Only these: a no-break space is part of a word.
+            (None, ' ' | '\t' | '\r' | '\n') => words.extend(word.take()),
             (None, '#') => break,
             (None, '"' | '\'') => {
                 quote = Some(c);

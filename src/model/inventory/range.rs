@@ -1,12 +1,23 @@
 //! Host ranges: `web[01:20]`, `db[a:f]`, `n[0:10:2]`.
 
-use super::address;
+use super::{Inventory, address};
 
-/// Most hosts one pattern may stand for.
-const MOST: usize = 1_000_000;
+/// Most hosts that ranges may stand for, in one inventory.
+const MOST: usize = 500_000;
 
-/// A host entry: the names it stands for and the port.
-pub(super) fn hosts(entry: &str) -> Result<(Vec<String>, Option<u16>), String> {
+impl Inventory {
+    /// A host entry: the names it stands for and the port.
+    pub(super) fn expand(&mut self, entry: &str) -> Result<(Vec<String>, Option<i64>), String> {
+        let (names, port) = hosts(entry)?;
+        self.from_ranges += names.len().saturating_sub(1);
+        match self.from_ranges > MOST {
+            true => Err(format!("with `{entry}` the ranges of this inventory stand for more than {MOST} hosts")),
+            false => Ok((names, port)),
+        }
+    }
+}
+
+fn hosts(entry: &str) -> Result<(Vec<String>, Option<i64>), String> {
     let (pattern, port) = match address::parse(entry, true) {
         Some((host, port)) => (host, port),
         None => (entry.to_owned(), None),
@@ -17,6 +28,11 @@ pub(super) fn hosts(entry: &str) -> Result<(Vec<String>, Option<u16>), String> {
 
 /// All names of a pattern with one or more ranges.
 fn expand(pattern: &str) -> Result<Vec<String>, String> {
+    // Ansible puts bars for the brackets and splits there.
+    let closed_first = pattern.find(']').zip(pattern.find('[')).is_some_and(|(close, open)| close < open);
+    if pattern.contains('|') || closed_first {
+        return Err(format!("`{pattern}` is neither a host's name nor a range"));
+    }
     let mut done = vec![String::new()];
     let mut rest = pattern;
     while let Some(open) = rest.find('[') {
@@ -35,6 +51,7 @@ fn expand(pattern: &str) -> Result<Vec<String>, String> {
     Ok(done)
 }
 
+/// The items of a range, by Python's rules: `int()` for numbers, places in the alphabet for letters.
 fn sequence(range: &str, pattern: &str) -> Result<Vec<String>, String> {
     let bounds: Vec<&str> = range.split(':').collect();
     let (begin, end, step) = match bounds[..] {
@@ -50,13 +67,8 @@ fn sequence(range: &str, pattern: &str) -> Result<Vec<String>, String> {
     if end.is_empty() {
         return Err(format!("the range `[{range}]` has no end"));
     }
-    let step: usize = step
-        .parse()
-        .ok()
-        .filter(|s| *s > 0)
-        .ok_or_else(|| format!("the step of `[{range}]` must be a number above 0"))?;
     let width = if begin.len() > 1 && begin.starts_with('0') {
-        if begin.len() != end.len() {
+        if begin.chars().count() != end.chars().count() {
             return Err(format!(
                 "begin and end of `[{range}]` must have the same length, because begin has leading zeros"
             ));
@@ -65,29 +77,45 @@ fn sequence(range: &str, pattern: &str) -> Result<Vec<String>, String> {
     } else {
         0
     };
-    if let (Some(first), Some(last)) = (letter(begin), letter(end)) {
+    let step =
+        int(step).filter(|s| *s != 0).ok_or_else(|| format!("the step of `[{range}]` must be a number and not 0"))?;
+    if let (Some(first), Some(last)) = (LETTERS.find(begin), LETTERS.find(end)) {
         if first > last {
             return Err(format!("`[{range}]` must begin at or before its end"));
         }
-        let letters = ('a'..='z').chain('A'..='Z').collect::<Vec<_>>();
-        return Ok(letters[first..=last].iter().step_by(step).map(char::to_string).collect());
+        let letters = LETTERS[first..=last].chars().map(String::from);
+        return Ok(match usize::try_from(step) {
+            Ok(step) => letters.step_by(step).map(|letter| fill(&letter, width)).collect(),
+            Err(_) => Vec::new(),
+        });
     }
-    let number = |text: &str| {
-        text.parse::<u64>().map_err(|_| format!("`{text}` in `[{range}]` is neither a number nor a letter"))
-    };
+    let number =
+        |text: &str| int(text).ok_or_else(|| format!("`{text}` in `[{range}]` is neither a number nor a letter"));
     let (first, last) = (number(begin)?, number(end)?);
-    if last.saturating_sub(first) / step as u64 > MOST as u64 {
+    let most = MOST as i64;
+    // With a step below 0 Python counts down, to the number after the end.
+    let count = match step > 0 {
+        true => last.saturating_add(1).saturating_sub(first).saturating_add(step - 1) / step,
+        false => first.saturating_sub(last.saturating_add(1)).saturating_sub(step + 1) / step.saturating_neg(),
+    };
+    if count > most {
         return Err(format!("`[{range}]` stands for more than {MOST} hosts"));
     }
-    Ok((first..=last).step_by(step).map(|n| format!("{n:0>width$}")).collect())
+    let item = |n: i64| fill(&first.saturating_add(step.saturating_mul(n)).to_string(), width);
+    Ok((0..count.max(0)).map(item).collect())
 }
 
-/// Position among `a…zA…Z`.
-fn letter(text: &str) -> Option<usize> {
-    let mut chars = text.chars();
-    match (chars.next(), chars.next()) {
-        (Some(c @ 'a'..='z'), None) => Some(c as usize - 'a' as usize),
-        (Some(c @ 'A'..='Z'), None) => Some(26 + c as usize - 'A' as usize),
-        _ => None,
-    }
+/// Python's `string.ascii_letters`; a bound of several letters counts by its first.
+const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+fn fill(text: &str, width: usize) -> String {
+    format!("{text:0>width$}")
+}
+
+/// As Python's `int()`: white space around it, a sign, and `_` between digits.
+fn int(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let fits = digits.split('_').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    fits.then(|| text.replace('_', "").parse().ok()).flatten()
 }

@@ -7,7 +7,7 @@ use super::build::set;
 use super::{Inventory, Sources, Var, VarMap, VarsDir};
 use crate::diag::{Diagnostic, Diagnostics, Place, Span, Texts};
 use crate::vault::{self, Vault};
-use crate::yaml;
+use crate::yaml::{self, Value};
 
 /// Tried in this order; the first that exists is taken. A folder has no extension.
 const EXTENSIONS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
@@ -41,7 +41,9 @@ impl Files<'_> {
             };
             let present: std::collections::HashSet<String> = present.into_iter().collect();
             for name in names {
-                let Some(file) = EXTENSIONS.iter().map(|e| format!("{name}{e}")).find(|f| present.contains(f)) else {
+                // A link to nothing is not there.
+                let there = |f: &String| present.contains(f) && self.sources.exists(&folder.join(f));
+                let Some(file) = EXTENSIONS.iter().map(|e| format!("{name}{e}")).find(there) else {
                     continue;
                 };
                 let mut map = VarMap::new();
@@ -69,7 +71,7 @@ impl Files<'_> {
                 if extension.is_empty() && depth < 20 {
                     out.extend(self.expand(&inner, depth + 1));
                 }
-            } else if EXTENSIONS.contains(&extension) {
+            } else if EXTENSIONS.contains(&extension) && self.sources.exists(&inner) {
                 out.push(inner);
             }
         }
@@ -96,7 +98,15 @@ impl Files<'_> {
             Err(error) => return self.diagnostics.push(*error),
         };
         self.diagnostics.extend(document.warnings);
-        if document.root.is_null() {
+        // Ansible passes over whatever is empty.
+        let empty = match &document.root.value {
+            Value::Null | Value::Bool(false) | Value::Int(0) => true,
+            Value::Str(text) => text.is_empty(),
+            Value::Seq(items) => items.is_empty(),
+            Value::Float(number) => *number == 0.0,
+            _ => false,
+        };
+        if empty {
             return;
         }
         let Some(map) = document.root.as_map() else {

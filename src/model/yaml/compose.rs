@@ -284,13 +284,7 @@ impl Composer<'_> {
             };
             if let Some(first) = seen.insert(hash, entry.key.span) {
                 let name = entry.key.scalar_text().unwrap_or_default();
-                self.warnings.push(
-                    Diagnostic::lint("yaml-duplicate-key", format!("the key `{name}` is written twice"))
-                        .at(entry.key.span.at(self.file))
-                        .label("second time; Ansible would take this one")
-                        .related(first.at(self.file), "first time")
-                        .help("remove one of the two"),
-                );
+                self.warnings.push(twice(self.file, &name, first, entry.key.span));
             }
         }
         Ok(())
@@ -318,6 +312,15 @@ impl Composer<'_> {
         }
         Ok(Mapping { entries: out })
     }
+}
+
+/// The warning about a key that is written twice; strict, because Ansible takes the second silently.
+pub(super) fn twice(file: &Arc<Path>, name: &str, first: Span, second: Span) -> Diagnostic {
+    Diagnostic::lint("yaml-duplicate-key", format!("the key `{name}` is written twice"))
+        .at(second.at(file))
+        .label("second time; Ansible would take this one")
+        .related(first.at(file), "first time")
+        .help("remove one of the two")
 }
 
 /// A key as Python compares it: `1`, `1.0` and `true` are one key.

@@ -35,8 +35,17 @@ impl Node {
     /// As [`Node::to_json`], but as `ansible-inventory` lists it: texts that are never templated are
     /// `{"__ansible_unsafe": …}`, and numbers JSON does not know are written bare (see [`BARE`]).
     pub(crate) fn to_listing(&self) -> Json {
+        self.listing(true)
+    }
+
+    /// The same as `--host` prints it, which does not mark texts that are never templated.
+    pub(crate) fn to_host_listing(&self) -> Json {
+        self.listing(false)
+    }
+
+    fn listing(&self, mark: bool) -> Json {
         match &self.value {
-            Value::Str(text) if self.raw => {
+            Value::Str(text) if self.raw && mark => {
                 Json::Object(Map::from_iter([("__ansible_unsafe".to_owned(), Json::from(&**text))]))
             }
             Value::BigInt(text) => Json::from(format!("{BARE}{text}")),
@@ -45,8 +54,8 @@ impl Node {
                 n if *n > 0.0 => format!("{BARE}Infinity"),
                 _ => format!("{BARE}-Infinity"),
             }),
-            Value::Seq(items) => Json::Array(items.iter().map(Node::to_listing).collect()),
-            Value::Map(map) => Json::Object(map.iter().map(|e| (e.key.key_text(), e.value.to_listing())).collect()),
+            Value::Seq(items) => Json::Array(items.iter().map(|item| item.listing(mark)).collect()),
+            Value::Map(map) => Json::Object(map.iter().map(|e| (e.key.key_text(), e.value.listing(mark))).collect()),
             _ => self.to_json(),
         }
     }

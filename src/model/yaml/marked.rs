@@ -3,19 +3,10 @@
 
 use std::sync::Arc;
 
-use serde::de::IgnoredAny;
-
 use super::{Node, Value};
 
 const VAULT: &str = "__ansible_vault";
 const UNSAFE: &str = "__ansible_unsafe";
-
-/// True for a JSON document with such a key in it.
-pub(super) fn is_marked(text: &str) -> bool {
-    text.trim_start().starts_with(['{', '['])
-        && (text.contains(VAULT) || text.contains(UNSAFE))
-        && serde_json::from_str::<IgnoredAny>(text).is_ok()
-}
 
 impl Node {
     /// With the marked mappings replaced by what they stand for.

@@ -77,7 +77,7 @@ impl<'a> Events<'a> {
             if unsafe_sys::yaml_parser_initialize(parser.as_mut_ptr()).fail {
                 return None;
             }
-            unsafe_sys::yaml_parser_set_encoding(parser.as_mut_ptr(), unsafe_sys::YAML_UTF8_ENCODING);
+            // The encoding is not set: libyaml finds UTF-8 (a `str` can be nothing else) and skips its mark.
             unsafe_sys::yaml_parser_set_input_string(parser.as_mut_ptr(), text.as_ptr(), text.len() as u64);
         }
         Some(Events { parser, done: false, text: PhantomData })

@@ -233,7 +233,7 @@ impl HostFacts {
         match path {
             "/usr/lib/os-release" => os[0].extend([line, "\n"]),
             "/etc/os-release" => os[1].extend([line, "\n"]),
-            "/proc/meminfo" => self.memory = number("MemTotal:").map(|kib| kib * 1024).or(self.memory),
+            "/proc/meminfo" => self.memory = number("MemTotal:").map(|kib| kib.saturating_mul(1024)).or(self.memory),
             "/proc/self/status" => self.uid = number("Uid:").and_then(|n| n.try_into().ok()).or(self.uid),
             "/proc/sys/kernel/random/boot_id" => self.boot_id = line.to_owned(),
             "/sys/devices/system/cpu/online" => self.cpus = count(line),

@@ -1,4 +1,6 @@
 //! Running one case through our reader and through `ansible-inventory`.
+//!
+//! The oracle is asked when `REEMO_ANSIBLE_INVENTORY` names the program (`make oracle` installs one).
 #![allow(dead_code)] // Each test that includes this uses a part of it.
 
 use std::collections::BTreeMap;
@@ -6,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+pub mod oracle;
+
+use oracle::Oracle;
 use reemo_model::inventory::list::{Format, Printer};
 use reemo_model::inventory::{self, Options, SourceError, Sources, pattern};
 use reemo_model::secret::Secret;
@@ -41,11 +46,17 @@ impl Sources for Disk {
         use std::os::unix::fs::PermissionsExt;
         std::fs::metadata(self.0.join(path)).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
     }
+    fn absolute(&self, path: &Path) -> PathBuf {
+        self.0.join(path).components().filter(|c| *c != std::path::Component::CurDir).collect()
+    }
     fn run(&self, path: &Path, args: &[&str]) -> Result<Vec<u8>, SourceError> {
         let output = Command::new(self.0.join(path)).args(args).output().map_err(|e| Self::error(&e))?;
         Ok(output.stdout)
     }
 }
+
+/// How an answer begins that is a refusal.
+pub const REFUSED: &str = "\"refused\"";
 
 /// The disk, and vault passwords.
 struct WithVault {
@@ -72,6 +83,9 @@ impl Sources for WithVault {
     fn run(&self, path: &Path, args: &[&str]) -> Result<Vec<u8>, SourceError> {
         self.disk.run(path, args)
     }
+    fn absolute(&self, path: &Path) -> PathBuf {
+        self.disk.absolute(path)
+    }
     fn vault(&self) -> Option<&Vault> {
         Some(&self.vault)
     }
@@ -82,18 +96,26 @@ pub struct Case {
     pub path: PathBuf,
     pub args: Vec<String>,
     pub files: BTreeMap<String, String>,
+    /// Files with the executable bit that are no scripts.
+    pub executable: Vec<String>,
     pub expected: Option<String>,
+    /// Ansible must refuse what it cannot parse, instead of going on with a warning.
+    pub strict: bool,
 }
 
 /// Reads a `.case` file.
 pub fn parse(path: PathBuf) -> Case {
     let text = std::fs::read_to_string(&path).unwrap();
-    let mut case = Case { path, args: Vec::new(), files: BTreeMap::new(), expected: None };
+    let mut case = Case::new(path, Vec::new());
     for part in text.split("=== ").skip(1) {
         let (head, body) = part.split_once('\n').unwrap_or((part, ""));
         match head.split_once(' ').unwrap_or((head, "")) {
             ("args", args) => case.args = args.split(' ').map(str::to_owned).collect(),
             ("file", name) => drop(case.files.insert(name.to_owned(), body.to_owned())),
+            ("executable", name) => {
+                case.executable.push(name.to_owned());
+                case.files.insert(name.to_owned(), body.to_owned());
+            }
             ("expected", _) => case.expected = Some(body.to_owned()),
             (other, _) => panic!("{}: {other}", case.path.display()),
         }
@@ -102,6 +124,10 @@ pub fn parse(path: PathBuf) -> Case {
 }
 
 impl Case {
+    pub fn new(path: PathBuf, args: Vec<String>) -> Self {
+        Case { path, args, files: BTreeMap::new(), executable: Vec::new(), expected: None, strict: true }
+    }
+
     /// Writes the files into a directory of their own.
     pub fn lay_out(&self) -> PathBuf {
         let name = self.path.file_stem().unwrap().to_string_lossy().into_owned();
@@ -111,7 +137,7 @@ impl Case {
             let path = dir.join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, text).unwrap();
-            if text.starts_with("#!") {
+            if text.starts_with("#!") || self.executable.contains(file) {
                 use std::os::unix::fs::PermissionsExt;
                 std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
             }
@@ -142,21 +168,31 @@ impl Case {
     /// What we print.
     pub fn ours(&self, dir: &Path) -> String {
         let disk = WithVault { disk: Disk(dir.to_path_buf()), vault: Vault::new(self.passwords()) };
-        let mut loaded = inventory::load(&disk, &self.values("-i"), &Options::default());
+        let options = Options { working_dir: Some(PathBuf::from(".")), ..Options::default() };
+        let mut loaded = inventory::load(&disk, &self.values("-i"), &options);
         let extra = extra::parse(&self.values("-e"), &disk, &mut loaded.texts, &mut loaded.diagnostics);
         if loaded.diagnostics.has_errors() {
-            return format!(
-                "\"refused\"
-{}",
-                loaded.diagnostics.render()
-            );
+            return format!("{REFUSED}\n{}", loaded.diagnostics.render());
         }
-        let limit = self.values("-l").first().map(|l| pattern::select(&loaded.inventory, l).unwrap().hosts);
+        // Both ignore the limit.
+        let ignored = self.has("--graph") || self.has("--host");
+        let limit = match self.values("-l").first().filter(|_| !ignored).map(|l| pattern::select(&loaded.inventory, l))
+        {
+            Some(Ok(selection)) => Some(selection.hosts),
+            Some(Err(error)) => return format!("{REFUSED}\n{error}"),
+            None => None,
+        };
         let vars = Vars::new(Arc::new(loaded.inventory)).with_extra(extra).with_vault(Arc::new(disk.vault));
         let printer = Printer::new(&vars, Format { export: self.has("--export"), limit: limit.as_deref() });
         if self.has("--graph") {
-            printer.graph("all", self.has("--vars")).unwrap().unwrap() + "\n"
+            match printer.graph("all", self.has("--vars")) {
+                Ok(text) => text.unwrap() + "\n",
+                Err(error) => format!("{REFUSED}\n{}", error.render()),
+            }
         } else if let Some(host) = self.values("--host").first() {
+            if vars.inventory().host(host).is_none() {
+                return format!("{REFUSED}\nno host {host}");
+            }
             printer.host_text(host) + "\n"
         } else if self.has("-y") {
             printer.yaml_text() + "\n"
@@ -165,26 +201,20 @@ impl Case {
         }
     }
 
-    /// What Ansible prints.
-    pub fn theirs(&self, dir: &Path, program: &str) -> String {
+    /// What Ansible prints; `"refused"` and its message when it ends with an error.
+    pub fn theirs(&self, dir: &Path, oracle: &mut Oracle) -> String {
         let mut args = self.args.clone();
         if !self.has("--graph") && !self.has("--host") {
             args.push("--list".to_owned());
         }
-        let output = Command::new(program)
-            .args(&args)
-            .current_dir(dir)
-            .env("ANSIBLE_LOCALHOST_WARNING", "false")
-            .env_remove("ANSIBLE_CONFIG")
-            .env("HOME", dir)
-            .env("ANSIBLE_NOCOLOR", "1")
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}: {}", self.path.display(), String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        let answer = oracle.inventory(&args, dir, self.strict, true);
+        if answer.code == 0 { answer.out } else { format!("\"refused\"\n{}", answer.err) }
     }
 
     pub fn same(&self, ours: &str, theirs: &str) -> bool {
+        if ours.starts_with(REFUSED) || theirs.starts_with(REFUSED) {
+            return ours.starts_with(REFUSED) && theirs.starts_with(REFUSED);
+        }
         if self.has("-y") {
             let json =
                 |text: &str| yaml::parse_str(text).map(|n| n.to_json()).unwrap_or_else(|e| panic!("{e}: {text}"));
