@@ -1,11 +1,16 @@
 //! Templates and variables that are templates: minijinja with Ansible's filters, evaluated when asked
 //! for, with the way from variable to variable in every error.
 
+mod args;
 mod engine;
 mod error;
 mod filters;
+mod functions;
+mod jinja;
 pub(crate) mod json;
 mod lazy;
+mod lookups;
+mod methods;
 mod plain;
 pub(crate) mod python;
 mod scope;
@@ -13,15 +18,19 @@ mod taint;
 mod tests;
 mod text;
 mod way;
+mod world;
+pub(crate) mod yaml_dump;
 pub(crate) mod yaml_text;
 
 use std::sync::Arc;
 
 pub use engine::Engine;
 pub use error::{TemplateError, Trouble};
+pub use lookups::names as lookup_names;
 pub use minijinja::Value;
 pub(crate) use plain::plain as scope_plain;
 pub use scope::Scope;
+pub use world::{Nowhere, World};
 
 use crate::diag::Place;
 use crate::secret::Secret;
@@ -85,7 +94,7 @@ pub fn truthy(value: &Value) -> bool {
 
 /// A value as JSON.
 pub fn to_json(value: &Value) -> serde_json::Value {
-    serde_json::to_value(value).unwrap_or(serde_json::Value::Null)
+    plain::json(value, false, 0)
 }
 
 /// JSON as a value.

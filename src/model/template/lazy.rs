@@ -77,8 +77,14 @@ impl fmt::Debug for Root {
     }
 }
 
+/// The name under which a template finds its own root.
+pub(super) const HERE: &str = "__here";
+
 impl Object for Root {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        if key.as_str() == Some(HERE) {
+            return Some(Value::from_dyn_object(Arc::clone(self)));
+        }
         if let Ok(value) = self.extra.get_item(key)
             && !value.is_undefined()
         {
@@ -108,5 +114,22 @@ impl Object for HostVarsMap {
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         let hosts = self.scope.upgrade().map(|scope| scope.vars.hosts()).unwrap_or_default();
         Enumerator::Values(hosts.into_iter().map(Value::from).collect())
+    }
+}
+
+/// `vars`: every variable by name.
+#[derive(Debug)]
+pub(super) struct VarsMap {
+    pub scope: Weak<Inner>,
+}
+
+impl Object for VarsMap {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        Scope(self.scope.upgrade()?).value_or_invalid(key.as_str()?)
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        let names = self.scope.upgrade().map(|scope| Scope(scope).names()).unwrap_or_default();
+        Enumerator::Values(names.into_iter().map(Value::from).collect())
     }
 }

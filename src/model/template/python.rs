@@ -28,6 +28,24 @@ pub(super) fn error_of(value: &Value) -> Option<Error> {
     Value::from(vec![value.clone()]).try_iter().ok()?.checked().find_map(Result::err)
 }
 
+/// Fails when something inside is undefined or could not be evaluated.
+pub(super) fn defined(value: &Value, depth: usize) -> Result<(), Error> {
+    match value.kind() {
+        ValueKind::Invalid => Err(error_of(value).unwrap_or_else(|| super::args::refuse("a value is invalid"))),
+        ValueKind::Undefined => Err(Error::new(minijinja::ErrorKind::UndefinedError, "a value inside it is undefined")),
+        ValueKind::Map if depth < 60 => {
+            for key in value.try_iter()? {
+                defined(&value.get_item(&key)?, depth + 1)?;
+            }
+            Ok(())
+        }
+        ValueKind::Seq | ValueKind::Iterable if depth < 60 => {
+            value.try_iter()?.checked().try_for_each(|item| defined(&item?, depth + 1))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// `repr(value)`.
 fn repr(value: &Value, depth: usize, failure: &mut Option<Error>) -> String {
     if depth > 40 {
@@ -47,7 +65,11 @@ fn repr(value: &Value, depth: usize, failure: &mut Option<Error>) -> String {
         ValueKind::Seq | ValueKind::Iterable => {
             let items: Vec<String> =
                 value.try_iter().into_iter().flatten().map(|v| repr(&v, depth + 1, failure)).collect();
-            format!("[{}]", items.join(", "))
+            match (value.is_tuple(), items.len()) {
+                (true, 1) => format!("({},)", items[0]),
+                (true, _) => format!("({})", items.join(", ")),
+                _ => format!("[{}]", items.join(", ")),
+            }
         }
         ValueKind::Map => {
             let mut out = String::from("{");

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use minijinja::Value;
 use minijinja::value::ValueKind;
 
-use super::engine::Engine;
+use super::engine::{Engine, watched};
 use super::error::{TemplateError, Trouble};
-use super::lazy::{HostVarsMap, LazyMap, LazySeq, Root};
+use super::jinja::{rewrite, rewrite_expression};
+use super::lazy::{HostVarsMap, LazyMap, LazySeq, Root, VarsMap};
 use super::plain::plain;
 use super::text::{double_backslashes, is_template, lone_expression};
 use super::way::step;
@@ -159,7 +160,8 @@ impl Scope {
         extra: Value,
     ) -> Result<String, TemplateError> {
         let root = Value::from_object(Root { scope: self.clone(), extra });
-        let result = env.template_from_named_str(name, text).and_then(|template| template.render(root));
+        let text = rewrite(text);
+        let result = env.template_from_named_str(name, &text).and_then(|template| template.render(root));
         result.map_err(|error| self.explain(&error))
     }
 
@@ -171,7 +173,8 @@ impl Scope {
     /// [`Scope::eval`] with names of its own.
     pub fn eval_with(&self, expression: &str, extra: Value) -> Result<Value, TemplateError> {
         let root = Value::from_object(Root { scope: self.clone(), extra });
-        let compiled = self.0.engine.variables.compile_expression(expression).map_err(|e| self.explain(&e))?;
+        let rewritten = rewrite_expression(expression);
+        let compiled = self.0.engine.variables.compile_expression(&rewritten).map_err(|e| self.explain(&e))?;
         let value = compiled.eval(root).map_err(|e| self.explain(&e))?;
         if value.is_undefined() {
             return Err(self.undefined(expression.trim()));
@@ -189,18 +192,20 @@ impl Scope {
         if !is_template(text) {
             return Ok(Value::from(text));
         }
-        let text = &*double_backslashes(text);
-        if let Some(inner) = lone_expression(text)
+        let doubled = double_backslashes(text);
+        let rewritten = rewrite(&doubled);
+        if let Some(inner) = lone_expression(&rewritten)
             && let Ok(compiled) = self.0.engine.variables.compile_expression(inner)
         {
             let root = Value::from_object(Root { scope: self.clone(), extra });
             let value = compiled.eval(root).map_err(|e| self.explain(&e))?;
             if value.is_undefined() {
-                return Err(self.undefined(inner.trim()));
+                return Err(self.undefined(lone_expression(text).unwrap_or(inner).trim()));
             }
             return Ok(value);
         }
-        self.render(&self.0.engine.variables, "text", text, extra).map(Value::from)
+        let (rendered, printed) = watched(|| self.render(&self.0.engine.variables, "text", &rewritten, extra));
+        Ok(native(text, rendered?, printed))
     }
 
     /// Any node, with everything in it templated.
@@ -248,6 +253,7 @@ impl Scope {
             None if name == "hostvars" && !self.0.vars.hosts().is_empty() => {
                 Ok(Some(Value::from_object(HostVarsMap { scope: Arc::downgrade(&self.0) })))
             }
+            None if name == "vars" => Ok(Some(Value::from_object(VarsMap { scope: Arc::downgrade(&self.0) }))),
             None => Ok(None),
         };
         // Failures too: whatever is reached from a cycle and reaches it fails from everywhere.
@@ -383,6 +389,60 @@ impl Scope {
                 TemplateError { line: ours.line, ..self.undefined(&name) }
             }
             _ => ours,
+        }
+    }
+}
+
+/// What a text of a variable becomes: the one value it printed keeps its type, a text keeps the line breaks
+/// at its end, and nothing at all is null.
+fn native(text: &str, rendered: String, printed: Vec<(Value, String)>) -> Value {
+    let mut shown = printed.iter().filter(|(_, text)| !text.is_empty());
+    match (shown.next(), shown.next()) {
+        (Some((value, shown)), None) if *shown == rendered && value.as_str().is_none() => return value.clone(),
+        (None, _) if rendered.is_empty() && printed.iter().all(|(v, _)| v.is_none()) => return Value::from(()),
+        _ => {}
+    }
+    let breaks = |text: &str| text.len() - text.trim_end_matches('\n').len();
+    let missing = breaks(text).saturating_sub(breaks(&rendered));
+    Value::from(rendered + &"\n".repeat(missing))
+}
+
+/// The names of all variables that a template sees.
+pub(super) fn known_names(state: &minijinja::State) -> Vec<String> {
+    let scope = state.lookup(super::lazy::HERE);
+    scope.and_then(|s| s.downcast_object_ref::<Root>().map(|root| root.scope.names())).unwrap_or_default()
+}
+
+/// A variable that a template sees; `None` when it is defined nowhere, a failure when it fails.
+pub(super) fn variable(state: &minijinja::State, name: &str) -> Result<Option<Value>, minijinja::Error> {
+    if let Some(value) = state.lookup(name).filter(|v| !v.is_undefined()) {
+        return Ok(Some(value));
+    }
+    let here = state.lookup(super::lazy::HERE);
+    match here.as_ref().and_then(|s| s.downcast_object_ref::<Root>()) {
+        Some(root) => root.scope.value(name).map_err(TemplateError::into_engine),
+        None => Ok(None),
+    }
+}
+
+/// A text rendered with the variables that a template sees.
+pub(super) fn render_here(
+    state: &minijinja::State,
+    name: &str,
+    text: &str,
+    extra: Value,
+) -> Result<Value, minijinja::Error> {
+    let scope = state.lookup(super::lazy::HERE);
+    let Some(root) = scope.as_ref().and_then(|s| s.downcast_object_ref::<Root>()) else {
+        return Err(super::args::refuse("there are no variables here"));
+    };
+    let _step = step(hash(name), name).map_err(TemplateError::into_engine)?;
+    let (rendered, printed) = watched(|| root.scope.render(&root.scope.0.engine.variables, name, text, extra));
+    match rendered {
+        Ok(rendered) => Ok(native(text, rendered, printed)),
+        Err(mut error) => {
+            error.message = format!("{name}: {}", error.message);
+            Err(error.into_engine())
         }
     }
 }

@@ -20,8 +20,15 @@ pub(super) fn double_backslashes(text: &str) -> Cow<'_, str> {
     while let Some(c) = chars.next() {
         out.push(c);
         match (quote, c) {
-            (Some(q), '\\') if chars.peek() == Some(&q) => out.extend(chars.next()),
-            (Some(_), '\\') => out.push('\\'),
+            // The next character belongs to this one, a quote among them stays a part of the text.
+            (Some(q), '\\') => {
+                out.push('\\');
+                match chars.next() {
+                    Some('\\') => out.push_str("\\\\"),
+                    Some(next) if next == q => out.extend(['\\', next]),
+                    next => out.extend(next),
+                }
+            }
             (Some(q), c) if c == q => quote = None,
             (None, '"' | '\'') if inside => quote = Some(c),
             (None, '{') if chars.peek() == Some(&'{') => inside = true,

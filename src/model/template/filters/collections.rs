@@ -1,151 +1,93 @@
-//! Filters over lists and mappings.
+//! Filters over lists, and what others need of lists and mappings.
 
-use minijinja::value::{Kwargs, Rest, ValueKind};
+use minijinja::value::{Enumerator, Object, ObjectRepr, ValueKind};
 use minijinja::{Environment, Error, Value};
 
-use super::{filter, refuse};
+use super::{filter, tolerant};
+use crate::template::args::{Args, items, refuse};
+use crate::template::methods::{split, tuple};
 use crate::template::python;
 
 pub(super) fn add(env: &mut Environment<'static>, names: &mut Vec<String>) {
-    filter!(env, names, "combine", combine);
-    filter!(env, names, "dict2items", dict2items);
-    filter!(env, names, "items2dict", items2dict);
-    filter!(env, names, "union", |a: Value, b: Value| Ok::<_, Error>(unique(list(&a)?.into_iter().chain(list(&b)?))));
-    filter!(env, names, "intersect", |a: Value, b: Value| {
-        let b = list(&b)?;
-        Ok::<_, Error>(unique(list(&a)?.into_iter().filter(|v| b.contains(v))))
+    filter(env, names, "flatten", "levels skip_nulls", |value, args| {
+        let levels = args.int("levels")?;
+        let skip = args.given("skip_nulls").is_none_or(Value::is_true);
+        let mut out = Vec::new();
+        flat(&value, levels.unwrap_or(40), skip, &mut out)?;
+        Ok(Value::from(out))
     });
-    filter!(env, names, "difference", |a: Value, b: Value| {
-        let b = list(&b)?;
-        Ok::<_, Error>(unique(list(&a)?.into_iter().filter(|v| !b.contains(v))))
-    });
-    filter!(env, names, "symmetric_difference", |a: Value, b: Value| {
-        let (a, b) = (list(&a)?, list(&b)?);
-        let only_b: Vec<Value> = b.iter().filter(|v| !a.contains(v)).cloned().collect();
-        Ok::<_, Error>(unique(a.into_iter().filter(|v| !b.contains(v)).chain(only_b)))
-    });
-    filter!(env, names, "flatten", flatten);
-    filter!(env, names, "zip", zip);
-    filter!(env, names, "product", product);
-    filter!(env, names, "extract", |key: Value, from: Value| from.get_item(&key));
-    filter!(env, names, "subelements", subelements);
-    filter!(env, names, "join", join);
-    filter!(env, names, "split", split);
-    filter!(env, names, "min", |values: Value| extreme(&values, std::cmp::Ordering::Less));
-    filter!(env, names, "max", |values: Value| extreme(&values, std::cmp::Ordering::Greater));
-}
-
-fn list(value: &Value) -> Result<Vec<Value>, Error> {
-    value.try_iter()?.checked().collect()
-}
-
-fn unique(values: impl Iterator<Item = Value>) -> Vec<Value> {
-    let mut out: Vec<Value> = Vec::new();
-    for value in values {
-        if !out.contains(&value) {
-            out.push(value);
+    filter(env, names, "zip", "strict *", |value, args| {
+        let lists = lists(&value, &args)?;
+        let shortest = lists.iter().map(Vec::len).min().unwrap_or(0);
+        if args.flag("strict") && lists.iter().any(|l| l.len() != shortest) {
+            return Err(refuse("the lists have different lengths, and `strict` was asked for"));
         }
-    }
-    out
+        Ok(rows(&lists, shortest, &Value::from(())))
+    });
+    filter(env, names, "zip_longest", "fillvalue *", |value, args| {
+        let lists = lists(&value, &args)?;
+        let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
+        Ok(rows(&lists, longest, &args.given("fillvalue").cloned().unwrap_or(Value::from(()))))
+    });
+    filter(env, names, "product", "repeat *", |value, args| product(&value, &args));
+    filter(env, names, "join", "d attribute", |value, args| join(&value, &args));
+    filter(env, names, "split", "sep maxsplit", |value, args| {
+        let text = value.as_str().ok_or_else(|| refuse("`split` takes a text"))?;
+        split(text, args.text("sep")?.as_deref(), args.int("maxsplit")?).map(Value::from)
+    });
+    filter(env, names, "min", "case_sensitive attribute", |value, args| {
+        extreme(&value, &args, std::cmp::Ordering::Less)
+    });
+    filter(env, names, "max", "case_sensitive attribute", |value, args| {
+        extreme(&value, &args, std::cmp::Ordering::Greater)
+    });
+    filter(env, names, "sort", "reverse case_sensitive attribute", |value, args| sort(&value, &args));
+    filter(env, names, "dictsort", "case_sensitive by reverse", |value, args| dictsort(&value, &args));
+    filter(env, names, "json_query", "expr", |_, _| {
+        Err(refuse("`json_query` does not exist here; `selectattr`, `map(attribute=…)` and `dict2items` find the same"))
+    });
+    filter(env, names, "groupby", "attribute default case_sensitive", |value, args| groupby(&value, &args));
+    tolerant(env, names, "extract", "container morekeys", |_, value, args| {
+        let mut keys = vec![value];
+        match args.get("morekeys") {
+            Some(more) if more.kind() == ValueKind::Seq => keys.extend(items(more)?),
+            Some(more) => keys.push(more.clone()),
+            None => {}
+        }
+        let mut at = args.given("container").cloned().unwrap_or_default();
+        for key in keys {
+            if at.is_undefined() || key.is_undefined() {
+                return Ok(Value::UNDEFINED);
+            }
+            at = at.get_item(&key)?;
+        }
+        Ok(at)
+    });
 }
 
-fn pairs(value: &Value) -> Result<Vec<(Value, Value)>, Error> {
+/// Items of a list; a mapping gives its keys, a text its characters.
+pub(crate) fn list(value: &Value) -> Result<Vec<Value>, Error> {
+    match value.as_str() {
+        Some(text) => Ok(text.chars().map(|c| Value::from(c.to_string())).collect()),
+        None => items(value),
+    }
+}
+
+/// Keys and values of a mapping.
+pub(crate) fn pairs(value: &Value) -> Result<Vec<(Value, Value)>, Error> {
     if value.kind() != ValueKind::Map {
-        return Err(refuse("a mapping is needed here"));
+        return Err(refuse(format!("a mapping is needed here, not {}", super::type_name(value))));
     }
     value.try_iter()?.map(|key| Ok((key.clone(), value.get_item(&key)?))).collect()
 }
 
-fn combine(first: Value, others: Rest<Value>, options: Kwargs) -> Result<Value, Error> {
-    let recursive = options.get::<Option<bool>>("recursive")?.unwrap_or(false);
-    let lists = options.get::<Option<String>>("list_merge")?.unwrap_or_else(|| "replace".into());
-    options.assert_all_used()?;
-    let mut out = pairs(&first)?;
-    for other in others.iter() {
-        // A list of mappings counts as so many arguments.
-        let parts = if other.kind() == ValueKind::Map { vec![other.clone()] } else { list(other)? };
-        for part in parts {
-            merge(&mut out, &part, recursive, &lists, 0)?;
-        }
-    }
-    Ok(Value::from_pairs(out))
-}
-
-fn merge(
-    into: &mut Vec<(Value, Value)>,
-    from: &Value,
-    recursive: bool,
-    lists: &str,
-    depth: usize,
-) -> Result<(), Error> {
-    if depth > 40 {
-        return Err(refuse("mappings nested too deep"));
-    }
-    for (key, value) in pairs(from)? {
-        let Some(slot) = into.iter_mut().find(|(k, _)| *k == key) else {
-            into.push((key, value));
-            continue;
-        };
-        let both = |kind: ValueKind| slot.1.kind() == kind && value.kind() == kind;
-        if recursive && both(ValueKind::Map) {
-            let mut inner = pairs(&slot.1)?;
-            merge(&mut inner, &value, recursive, lists, depth + 1)?;
-            slot.1 = Value::from_pairs(inner);
-        } else if both(ValueKind::Seq) && lists != "replace" {
-            let (old, new) = (list(&slot.1)?, list(&value)?);
-            let keep_old = || old.iter().filter(|v| !new.contains(v)).cloned().collect::<Vec<_>>();
-            slot.1 = Value::from(match lists {
-                "keep" => old,
-                "append" => [old, new].concat(),
-                "prepend" => [new, old].concat(),
-                "append_rp" => [keep_old(), new].concat(),
-                "prepend_rp" => [new.clone(), keep_old()].concat(),
-                other => return Err(refuse(format!("`list_merge` cannot be `{other}`"))),
-            });
-        } else {
-            slot.1 = value;
-        }
-    }
-    Ok(())
-}
-
-fn names_of(options: &Kwargs) -> Result<(String, String), Error> {
-    let key = options.get::<Option<String>>("key_name")?.unwrap_or_else(|| "key".into());
-    let value = options.get::<Option<String>>("value_name")?.unwrap_or_else(|| "value".into());
-    Ok((key, value))
-}
-
-fn dict2items(value: Value, options: Kwargs) -> Result<Vec<Value>, Error> {
-    let (key_name, value_name) = names_of(&options)?;
-    options.assert_all_used()?;
-    Ok(pairs(&value)?
-        .into_iter()
-        .map(|(k, v)| Value::from_pairs([(Value::from(key_name.as_str()), k), (Value::from(value_name.as_str()), v)]))
-        .collect())
-}
-
-fn items2dict(value: Value, options: Kwargs) -> Result<Value, Error> {
-    let (key_name, value_name) = names_of(&options)?;
-    options.assert_all_used()?;
-    let mut out = Vec::new();
-    for item in list(&value)? {
-        out.push((item.get_attr(&key_name)?, item.get_attr(&value_name)?));
-    }
-    Ok(Value::from_pairs(out))
-}
-
-fn flatten(value: Value, levels: Option<i64>, options: Kwargs) -> Result<Vec<Value>, Error> {
-    let levels = options.get::<Option<i64>>("levels")?.or(levels);
-    let skip_nulls = options.get::<Option<bool>>("skip_nulls")?.unwrap_or(true);
-    options.assert_all_used()?;
-    let mut out = Vec::new();
-    flat(&value, levels.unwrap_or(40), skip_nulls, &mut out)?;
-    Ok(out)
+/// A small mapping.
+pub(crate) fn record<const N: usize>(pairs: [(&str, Value); N]) -> Value {
+    Value::from_pairs(pairs.into_iter().map(|(name, value)| (Value::from(name), value)))
 }
 
 fn flat(value: &Value, levels: i64, skip_nulls: bool, out: &mut Vec<Value>) -> Result<(), Error> {
-    for item in value.try_iter()?.checked() {
-        let item = item?;
+    for item in list(value)? {
         let null = item.is_none() || item.as_str().is_some_and(|t| t == "None" || t == "null");
         if null && skip_nulls {
             continue;
@@ -159,100 +101,236 @@ fn flat(value: &Value, levels: i64, skip_nulls: bool, out: &mut Vec<Value>) -> R
     Ok(())
 }
 
-fn zip(first: Value, others: Rest<Value>) -> Result<Vec<Value>, Error> {
-    let mut lists = vec![list(&first)?];
-    for other in others.iter() {
+fn lists(first: &Value, args: &Args) -> Result<Vec<Vec<Value>>, Error> {
+    let mut lists = vec![list(first)?];
+    for other in &args.rest {
         lists.push(list(other)?);
     }
-    let shortest = lists.iter().map(Vec::len).min().unwrap_or(0);
-    Ok((0..shortest).map(|i| Value::from(lists.iter().filter_map(|l| l.get(i).cloned()).collect::<Vec<_>>())).collect())
+    Ok(lists)
 }
 
-fn product(first: Value, others: Rest<Value>) -> Result<Vec<Value>, Error> {
-    let mut rows: Vec<Vec<Value>> = list(&first)?.into_iter().map(|v| vec![v]).collect();
-    for other in others.iter() {
-        let other = list(other)?;
-        if rows.len().saturating_mul(other.len()) > 100_000 {
+fn rows(lists: &[Vec<Value>], count: usize, fill: &Value) -> Value {
+    let row = |n: usize| tuple(lists.iter().map(|l| l.get(n).unwrap_or(fill).clone()).collect());
+    Value::from((0..count).map(row).collect::<Vec<_>>())
+}
+
+fn product(first: &Value, args: &Args) -> Result<Value, Error> {
+    let mut all = lists(first, args)?;
+    let once = all.clone();
+    for _ in 1..args.count("repeat", 20)?.unwrap_or(1) {
+        all.extend(once.iter().cloned());
+    }
+    let mut rows: Vec<Vec<Value>> = vec![Vec::new()];
+    for list in &all {
+        if rows.len().saturating_mul(list.len()) > 100_000 {
             return Err(refuse("the product is too large"));
         }
-        rows = rows.iter().flat_map(|row| other.iter().map(move |v| [row.clone(), vec![v.clone()]].concat())).collect();
+        rows = rows.iter().flat_map(|row| list.iter().map(move |v| [row.clone(), vec![v.clone()]].concat())).collect();
     }
-    Ok(rows.into_iter().map(Value::from).collect())
+    Ok(Value::from(rows.into_iter().map(tuple).collect::<Vec<_>>()))
 }
 
-fn subelements(value: Value, path: String) -> Result<Vec<Value>, Error> {
-    let mut out = Vec::new();
-    for item in value.try_iter()?.checked() {
-        let item = item?;
-        let mut inner = item.clone();
-        for part in path.split('.') {
-            inner = inner.get_attr(part)?;
-        }
-        for sub in list(&inner)? {
-            out.push(Value::from(vec![item.clone(), sub]));
-        }
+/// `a.b.0` of a value.
+pub(super) fn attribute(value: &Value, path: &str) -> Result<Value, Error> {
+    let mut at = value.clone();
+    for part in path.split('.') {
+        at = match part.parse::<usize>() {
+            Ok(number) if at.kind() == ValueKind::Seq => at.get_item(&Value::from(number))?,
+            _ => at.get_attr(part)?,
+        };
     }
-    Ok(out)
+    Ok(at)
 }
 
-fn join(value: Value, separator: Option<String>, attribute: Option<String>, options: Kwargs) -> Result<String, Error> {
-    let attribute = options.get::<Option<String>>("attribute")?.or(attribute);
-    let separator = options.get::<Option<String>>("d")?.or(separator).unwrap_or_default();
-    options.assert_all_used()?;
-    if let Some(text) = value.as_str() {
-        return Ok(text.chars().map(String::from).collect::<Vec<_>>().join(&separator));
-    }
+fn join(value: &Value, args: &Args) -> Result<Value, Error> {
+    let separator = args.text("d")?.unwrap_or_default();
+    let path = args.text("attribute")?;
     let mut out = Vec::new();
-    for item in value.try_iter()?.checked() {
-        let item = item?;
-        let item = match &attribute {
-            Some(name) => item.get_attr(name)?,
+    for item in list(value)? {
+        let item = match &path {
+            Some(path) => attribute(&item, path)?,
             None => item,
         };
         if item.is_undefined() {
             return Err(refuse("an item to be joined is undefined"));
         }
-        out.push(python::text(&item));
+        out.push(python::checked_text(&item)?);
     }
-    Ok(out.join(&separator))
+    Ok(Value::from(out.join(&separator)))
 }
 
-/// As Python's: without a separator, runs of white space separate.
-fn split(text: String, separator: Option<String>, most: Option<i64>) -> Result<Vec<String>, Error> {
-    let most = most.and_then(|m| usize::try_from(m).ok());
-    match (separator.as_deref(), most) {
-        (Some(""), _) => Err(refuse("the separator of `split` is empty")),
-        (None, None) => Ok(text.split_whitespace().map(str::to_owned).collect()),
-        (None, Some(most)) => {
-            let mut out: Vec<String> = Vec::new();
-            let mut rest = text.trim_start();
-            while !rest.is_empty() {
-                match rest.find(char::is_whitespace).filter(|_| out.len() < most) {
-                    Some(at) => {
-                        out.push(rest[..at].to_owned());
-                        rest = rest[at..].trim_start();
-                    }
-                    None => {
-                        out.push(rest.trim_end().to_owned());
-                        rest = "";
-                    }
+/// For comparing without regard to case.
+fn folded(value: &Value, case_sensitive: bool) -> Value {
+    match value.as_str() {
+        Some(text) if !case_sensitive => Value::from(text.to_lowercase()),
+        _ => value.clone(),
+    }
+}
+
+/// Python compares only what is of one kind.
+fn comparable(values: &[Value]) -> Result<(), Error> {
+    let kind = |v: &Value| match v.kind() {
+        ValueKind::Bool => ValueKind::Number,
+        kind => kind,
+    };
+    let mut kinds = values.iter().map(kind);
+    let first = kinds.next();
+    match kinds.find(|k| Some(*k) != first) {
+        Some(other) if values.len() > 1 => {
+            Err(refuse(format!("a {} and a {other} cannot be compared", first.unwrap_or(ValueKind::None))))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn extreme(values: &Value, args: &Args, wanted: std::cmp::Ordering) -> Result<Value, Error> {
+    let path = args.text("attribute")?;
+    let mut keys = Vec::new();
+    let values = list(values)?;
+    for value in &values {
+        let key = match &path {
+            Some(path) => attribute(value, path)?,
+            None => value.clone(),
+        };
+        keys.push(folded(&key, args.flag("case_sensitive")));
+    }
+    comparable(&keys)?;
+    let mut best: Option<usize> = None;
+    for (n, key) in keys.iter().enumerate() {
+        if best.is_none_or(|b| key.cmp(&keys[b]) == wanted) {
+            best = Some(n);
+        }
+    }
+    best.map(|n| values[n].clone()).ok_or_else(|| refuse("the list is empty"))
+}
+
+fn sort(value: &Value, args: &Args) -> Result<Value, Error> {
+    let paths = args.text("attribute")?;
+    let mut keyed = Vec::new();
+    for item in list(value)? {
+        let mut keys = Vec::new();
+        match &paths {
+            None => keys.push(folded(&item, args.flag("case_sensitive"))),
+            Some(paths) => {
+                for path in paths.split(',') {
+                    let key = attribute(&item, path.trim())?;
+                    python::defined(&key, 0)?;
+                    keys.push(folded(&key, args.flag("case_sensitive")));
                 }
             }
-            Ok(out)
         }
-        (Some(separator), None) => Ok(text.split(separator).map(str::to_owned).collect()),
-        (Some(separator), Some(most)) => {
-            Ok(text.splitn(most.saturating_add(1), separator).map(str::to_owned).collect())
+        keyed.push((keys, item));
+    }
+    for n in 0..keyed.first().map_or(0, |(keys, _)| keys.len()) {
+        comparable(&keyed.iter().map(|(keys, _)| keys[n].clone()).collect::<Vec<_>>())?;
+    }
+    keyed.sort_by(|a, b| if args.flag("reverse") { b.0.cmp(&a.0) } else { a.0.cmp(&b.0) });
+    Ok(Value::from(keyed.into_iter().map(|(_, item)| item).collect::<Vec<_>>()))
+}
+
+fn dictsort(value: &Value, args: &Args) -> Result<Value, Error> {
+    let by_value = match args.text("by")?.as_deref() {
+        None | Some("key") => false,
+        Some("value") => true,
+        Some(other) => return Err(refuse(format!("`by` of `dictsort` is key or value, not `{other}`"))),
+    };
+    let key = |pair: &(Value, Value)| folded(if by_value { &pair.1 } else { &pair.0 }, args.flag("case_sensitive"));
+    let mut pairs = pairs(value)?;
+    comparable(&pairs.iter().map(key).collect::<Vec<_>>())?;
+    pairs.sort_by(|a, b| if args.flag("reverse") { key(b).cmp(&key(a)) } else { key(a).cmp(&key(b)) });
+    Ok(Value::from(pairs.into_iter().map(|(k, v)| tuple(vec![k, v])).collect::<Vec<_>>()))
+}
+
+/// A group of `groupby`: a pair whose parts also have names.
+#[derive(Debug)]
+struct Group(Value, Value);
+
+impl Object for Group {
+    fn repr(self: &std::sync::Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Seq
+    }
+
+    fn get_value(self: &std::sync::Arc<Self>, key: &Value) -> Option<Value> {
+        match (key.as_str(), key.as_usize()) {
+            (Some("grouper"), _) | (_, Some(0)) => Some(self.0.clone()),
+            (Some("list"), _) | (_, Some(1)) => Some(self.1.clone()),
+            _ => None,
         }
+    }
+
+    fn enumerate(self: &std::sync::Arc<Self>) -> Enumerator {
+        Enumerator::Seq(2)
     }
 }
 
-fn extreme(values: &Value, wanted: std::cmp::Ordering) -> Result<Value, Error> {
-    let mut best: Option<Value> = None;
-    for value in list(values)? {
-        if best.as_ref().is_none_or(|b| value.cmp(b) == wanted) {
-            best = Some(value);
+fn groupby(value: &Value, args: &Args) -> Result<Value, Error> {
+    let path = match args.need("attribute")? {
+        name if name.as_str().is_some() || name.is_integer() => python::text(name),
+        _ => return Err(refuse("`attribute` of `groupby` is a name")),
+    };
+    let sensitive = args.flag("case_sensitive");
+    let mut keyed: Vec<(Value, Value, Value)> = Vec::new();
+    for item in list(value)? {
+        let mut key = attribute(&item, &path)?;
+        if key.is_undefined() {
+            key = args.given("default").cloned().ok_or_else(|| {
+                Error::new(minijinja::ErrorKind::UndefinedError, format!("an item of `groupby` has no `{path}`"))
+            })?;
+        }
+        keyed.push((folded(&key, sensitive), key, item));
+    }
+    comparable(&keyed.iter().map(|(f, ..)| f.clone()).collect::<Vec<_>>())?;
+    keyed.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut groups: Vec<(Value, Value, Vec<Value>)> = Vec::new();
+    for (folded, key, item) in keyed {
+        match groups.last_mut().filter(|g| g.0 == folded) {
+            Some(group) => group.2.push(item),
+            None => groups.push((folded, key, vec![item])),
         }
     }
-    best.ok_or_else(|| refuse("the list is empty"))
+    Ok(Value::from(
+        groups
+            .into_iter()
+            .map(|(_, key, items)| Value::from_object(Group(key, Value::from(items))))
+            .collect::<Vec<_>>(),
+    ))
+}
+
+/// Every item with every item of a list inside it.
+pub(crate) fn sub(value: &Value, path: &Value, skip_missing: bool) -> Result<Vec<Value>, Error> {
+    let records: Vec<Value> = match value.kind() {
+        ValueKind::Map => pairs(value)?.into_iter().map(|(_, v)| v).collect(),
+        ValueKind::Seq => items(value)?,
+        _ => return Err(refuse("`subelements` takes a list of mappings or a mapping of them")),
+    };
+    let keys: Vec<Value> = match path.as_str() {
+        Some(text) => text.split('.').map(Value::from).collect(),
+        None if path.kind() == ValueKind::Seq => items(path)?,
+        None => return Err(refuse("the second argument of `subelements` is a name or a list of names")),
+    };
+    let mut out = Vec::new();
+    for record in records {
+        let mut inner = record.clone();
+        for key in &keys {
+            let name = python::text(key);
+            if inner.kind() != ValueKind::Map {
+                return Err(refuse(format!("`{name}` should be in a mapping, and is in {}", super::type_name(&inner))));
+            }
+            inner = inner.get_item(key)?;
+            if inner.is_undefined() {
+                if skip_missing {
+                    break;
+                }
+                return Err(refuse(format!("an item has no `{name}`")));
+            }
+        }
+        if inner.is_undefined() {
+            continue;
+        }
+        if inner.kind() != ValueKind::Seq {
+            return Err(refuse(format!("`{}` should be a list", python::text(path))));
+        }
+        out.extend(items(&inner)?.into_iter().map(|item| tuple(vec![record.clone(), item])));
+    }
+    Ok(out)
 }

@@ -1,132 +1,187 @@
-//! Filters to and from JSON, YAML, base64 and hashes.
-
-use std::fmt::Write;
+//! Filters to and from JSON, YAML and base64.
 
 use base64::Engine;
-use minijinja::value::Kwargs;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use minijinja::{Environment, Error, Value};
-use sha2::Digest;
 
-use super::{filter, refuse};
-use crate::template::{json, python, yaml_text};
+use super::filter;
+use crate::template::args::{Args, refuse};
+use crate::template::{json, python, yaml_dump};
 use crate::yaml;
 
 pub(super) fn add(env: &mut Environment<'static>, names: &mut Vec<String>) {
-    filter!(env, names, "to_json", to_json);
-    filter!(env, names, "to_nice_json", to_nice_json);
-    filter!(env, names, "from_json", from_json);
-    filter!(env, names, "to_yaml", |value: Value, _o: Kwargs| yaml_text::emit(
-        &crate::template::to_json(&value),
-        2,
-        true
-    ));
-    filter!(env, names, "to_nice_yaml", to_nice_yaml);
-    filter!(env, names, "from_yaml", from_yaml);
-    filter!(env, names, "b64encode", |value: Value| base64::engine::general_purpose::STANDARD
-        .encode(python::text(&value)));
-    filter!(env, names, "b64decode", b64decode);
-    filter!(env, names, "hash", |value: Value, kind: Option<String>| hash(
-        &python::text(&value),
-        kind.as_deref().unwrap_or("sha1")
-    ));
-    filter!(env, names, "checksum", |value: Value| hash(&python::text(&value), "sha1"));
-    filter!(env, names, "sha1", |value: Value| hash(&python::text(&value), "sha1"));
+    const JSON: &str = "indent sort_keys ensure_ascii separators skipkeys profile vault_to_text preprocess_unsafe";
+    filter(env, names, "to_json", JSON, |value, args| to_json(&value, &args, None, false));
+    filter(env, names, "to_nice_json", JSON, |value, args| to_json(&value, &args, Some(4), true));
+    filter(env, names, "from_json", "profile", |value, _| from_json(&value));
+    const YAML: &str =
+        "indent width sort_keys default_flow_style default_style explicit_start explicit_end vault_behavior";
+    filter(env, names, "to_yaml", YAML, |value, args| to_yaml(&value, &args, 2, None));
+    filter(env, names, "to_nice_yaml", YAML, |value, args| to_yaml(&value, &args, 4, Some(false)));
+    filter(env, names, "from_yaml", "", |value, _| from_yaml(&value));
+    filter(env, names, "from_yaml_all", "", |value, _| from_yaml_all(&value));
+    filter(env, names, "b64encode", "encoding urlsafe", |value, args| b64encode(&value, &args));
+    filter(env, names, "b64decode", "encoding urlsafe", |value, args| b64decode(&value, &args));
 }
 
-fn to_json(value: Value, options: Kwargs) -> Result<String, Error> {
-    let indent = options.get::<Option<usize>>("indent")?;
-    let sort = options.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
-    let ascii = options.get::<Option<bool>>("ensure_ascii")?.unwrap_or(true);
-    Ok(json::dump(&crate::template::to_json(&value), json::Style { indent: indent.map(|n| n.min(16)), sort, ascii }))
+/// Fails with what stands inside a value that could not be evaluated.
+fn checked(value: &Value, bare_keys: bool) -> Result<serde_json::Value, Error> {
+    python::defined(value, 0)?;
+    Ok(crate::template::plain::json(value, bare_keys, 0))
 }
 
-fn to_nice_json(value: Value, options: Kwargs) -> Result<String, Error> {
-    let indent = options.get::<Option<usize>>("indent")?.unwrap_or(4).min(16);
-    let sort = options.get::<Option<bool>>("sort_keys")?.unwrap_or(true);
-    Ok(json::dump(&crate::template::to_json(&value), json::Style { indent: Some(indent), sort, ascii: true }))
+fn to_json(value: &Value, args: &Args, indent: Option<usize>, sort: bool) -> Result<Value, Error> {
+    let indent = match args.given("indent") {
+        None => indent,
+        Some(value) if value.is_none() => None,
+        Some(value) => match value.as_str() {
+            Some(text) if text.chars().all(|c| c == ' ') => Some(text.len()),
+            Some(_) => return Err(refuse("`indent` is a number of spaces here")),
+            None => args.count("indent", 100)?,
+        },
+    };
+    if args.given("separators").is_some() {
+        return Err(refuse("`separators` of `to_json` does not exist here"));
+    }
+    let style = json::Style {
+        indent,
+        sort: args.given("sort_keys").map_or(sort, Value::is_true),
+        ascii: args.given("ensure_ascii").is_none_or(Value::is_true),
+    };
+    Ok(Value::from(json::dump(&checked(value, false)?, style)))
 }
 
-fn from_json(text: String) -> Result<Value, Error> {
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(|e| refuse(format!("this is no JSON: {e}")))?;
+fn from_json(value: &Value) -> Result<Value, Error> {
+    let text = value.as_str().ok_or_else(|| refuse("`from_json` takes a text"))?;
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|e| refuse(format!("this is no JSON: {e}")))?;
     Ok(crate::template::from_json(&value))
 }
 
-fn to_nice_yaml(value: Value, options: Kwargs) -> Result<String, Error> {
-    let indent = options.get::<Option<usize>>("indent")?.unwrap_or(4).clamp(1, 10);
-    Ok(yaml_text::emit(&crate::template::to_json(&value), indent, false))
+fn to_yaml(value: &Value, args: &Args, indent: usize, flow: Option<bool>) -> Result<Value, Error> {
+    for name in ["default_style", "explicit_end"] {
+        if args.flag(name) {
+            return Err(refuse(format!("`{name}` of `to_yaml` does not exist here")));
+        }
+    }
+    let flow = match args.given("default_flow_style") {
+        Some(value) if value.is_none() => None,
+        Some(value) => Some(value.is_true()),
+        None => flow,
+    };
+    let indent = args.int("indent")?.map_or(indent, |n| usize::try_from(n).unwrap_or(0));
+    let width = args.given("width").and_then(crate::template::args::number).unwrap_or(80.0);
+    let style = yaml_dump::Style {
+        // PyYAML takes no other number seriously.
+        indent: if (2..10).contains(&indent) { indent } else { 2 },
+        width: if width > indent as f64 * 2.0 { width.min(1e15) as usize } else { 80 },
+        sort: args.given("sort_keys").is_none_or(Value::is_true),
+        flow,
+        unicode: true,
+    };
+    let start = if args.flag("explicit_start") { "---\n" } else { "" };
+    Ok(Value::from(format!("{start}{}", yaml_dump::dump(&checked(value, true)?, style))))
 }
 
-fn from_yaml(text: String) -> Result<Value, Error> {
-    let node = yaml::parse_str(&text).map_err(|e| refuse(format!("this is no YAML: {}", e.message)))?;
+fn from_yaml(value: &Value) -> Result<Value, Error> {
+    let Some(text) = value.as_str() else { return Ok(value.clone()) };
+    let node = yaml::parse_str(text).map_err(|e| refuse(format!("this is no YAML: {}", e.message)))?;
     Ok(crate::template::scope_plain(&node))
 }
 
-fn b64decode(text: String) -> Result<String, Error> {
-    let bare: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    let bytes =
-        base64::engine::general_purpose::STANDARD.decode(bare).map_err(|_| refuse("this is no valid base64"))?;
-    String::from_utf8(bytes).map_err(|_| refuse("the decoded bytes are no UTF-8 text"))
+fn from_yaml_all(value: &Value) -> Result<Value, Error> {
+    if value.is_none() {
+        return Ok(Value::from(Vec::<Value>::new()));
+    }
+    let Some(text) = value.as_str() else { return Ok(value.clone()) };
+    let mut documents: Vec<String> = vec![String::new()];
+    let mut begun = false;
+    for line in text.split_inclusive('\n') {
+        let mark = line.trim_end();
+        let rest = mark.strip_prefix("---").filter(|r| r.is_empty() || r.starts_with(' '));
+        if rest.is_some() && begun {
+            documents.push(String::new());
+        }
+        begun |= !mark.is_empty() && !mark.starts_with('#');
+        if let Some(last) = documents.last_mut() {
+            last.push_str(line);
+        }
+    }
+    if !begun {
+        return Ok(Value::from(Vec::<Value>::new()));
+    }
+    let all = documents.iter().map(|d| from_yaml(&Value::from(d.as_str()))).collect::<Result<Vec<_>, _>>()?;
+    Ok(Value::from(all))
 }
 
-fn hash(text: &str, kind: &str) -> Result<String, Error> {
-    let bytes = text.as_bytes();
-    Ok(match kind {
-        "sha224" => hex(&sha2::Sha224::digest(bytes)),
-        "sha256" => hex(&sha2::Sha256::digest(bytes)),
-        "sha384" => hex(&sha2::Sha384::digest(bytes)),
-        "sha512" => hex(&sha2::Sha512::digest(bytes)),
-        "sha1" => hex(&sha1(bytes)),
-        other => {
+fn engine(args: &Args) -> GeneralPurpose {
+    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::RequireCanonical);
+    let urlsafe = args.flag("urlsafe");
+    GeneralPurpose::new(if urlsafe { &base64::alphabet::URL_SAFE } else { &base64::alphabet::STANDARD }, config)
+}
+
+/// How text becomes bytes.
+#[derive(Clone, Copy)]
+enum Encoding {
+    Utf8,
+    Latin1,
+    Ascii,
+    Utf16 { little: bool },
+}
+
+fn encoding(args: &Args) -> Result<Encoding, Error> {
+    let name = args.text("encoding")?.unwrap_or_else(|| "utf-8".into());
+    Ok(match name.to_lowercase().replace('_', "-").as_str() {
+        "utf-8" | "utf8" => Encoding::Utf8,
+        "ascii" | "us-ascii" => Encoding::Ascii,
+        "latin-1" | "latin1" | "iso-8859-1" => Encoding::Latin1,
+        "utf-16-le" | "utf-16le" => Encoding::Utf16 { little: true },
+        "utf-16-be" | "utf-16be" => Encoding::Utf16 { little: false },
+        _ => {
             return Err(refuse(format!(
-                "there is no hash `{other}` here; there are sha1, sha224, sha256, sha384, sha512"
+                "the encoding `{name}` does not exist here; there are utf-8, ascii, latin-1, utf-16-le, utf-16-be"
             )));
         }
     })
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+fn b64encode(value: &Value, args: &Args) -> Result<Value, Error> {
+    let text = python::checked_text(value)?;
+    let single = |most: u32| -> Result<Vec<u8>, Error> {
+        let byte = |c: char| u8::try_from(u32::from(c)).ok().filter(|b| u32::from(*b) <= most);
+        text.chars().map(|c| byte(c).ok_or_else(|| refuse(format!("`{c}` is not in that encoding")))).collect()
+    };
+    let bytes = match encoding(args)? {
+        Encoding::Utf8 => text.as_bytes().to_vec(),
+        Encoding::Ascii => single(0x7f)?,
+        Encoding::Latin1 => single(0xff)?,
+        Encoding::Utf16 { little } => {
+            text.encode_utf16().flat_map(|u| if little { u.to_le_bytes() } else { u.to_be_bytes() }).collect()
+        }
+    };
+    Ok(Value::from(engine(args).encode(bytes)))
 }
 
-/// SHA-1, which Ansible's `hash` and `checksum` take by default; for file names and comparisons, never
-/// for anything that must be safe.
-fn sha1(bytes: &[u8]) -> [u8; 20] {
-    let mut state: [u32; 5] = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476, 0xC3D2_E1F0];
-    let mut message = bytes.to_vec();
-    message.push(0x80);
-    while message.len() % 64 != 56 {
-        message.push(0);
-    }
-    message.extend_from_slice(&(bytes.len() as u64).wrapping_mul(8).to_be_bytes());
-    for block in message.chunks_exact(64) {
-        let mut words = [0_u32; 80];
-        for (word, four) in words.iter_mut().zip(block.chunks_exact(4)) {
-            *word = four.iter().fold(0, |w, b| (w << 8) | u32::from(*b));
-        }
-        for i in 16..80 {
-            words[i] = (words[i - 3] ^ words[i - 8] ^ words[i - 14] ^ words[i - 16]).rotate_left(1);
-        }
-        let [mut a, mut b, mut c, mut d, mut e] = state;
-        for (i, word) in words.iter().enumerate() {
-            let (f, k) = match i {
-                0..20 => ((b & c) | (!b & d), 0x5A82_7999),
-                20..40 => (b ^ c ^ d, 0x6ED9_EBA1),
-                40..60 => ((b & c) | (b & d) | (c & d), 0x8F1B_BCDC),
-                _ => (b ^ c ^ d, 0xCA62_C1D6_u32),
+fn b64decode(value: &Value, args: &Args) -> Result<Value, Error> {
+    let text = python::checked_text(value)?;
+    // Python passes over what is not of the alphabet.
+    let extra = if args.flag("urlsafe") { "-_" } else { "+/" };
+    let bare: String = text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '=' || extra.contains(*c)).collect();
+    let config = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical)
+        .with_decode_allow_trailing_bits(true);
+    let alphabet = if args.flag("urlsafe") { &base64::alphabet::URL_SAFE } else { &base64::alphabet::STANDARD };
+    let bytes = GeneralPurpose::new(alphabet, config).decode(bare).map_err(|_| refuse("this is no valid base64"))?;
+    let text = match encoding(args)? {
+        Encoding::Utf8 | Encoding::Ascii => String::from_utf8(bytes).ok(),
+        Encoding::Latin1 => Some(bytes.iter().map(|b| char::from(*b)).collect()),
+        Encoding::Utf16 { little } => {
+            let pair = |p: &[u8]| {
+                let two = [p[0], p[1]];
+                if little { u16::from_le_bytes(two) } else { u16::from_be_bytes(two) }
             };
-            let next = a.rotate_left(5).wrapping_add(f).wrapping_add(e).wrapping_add(k).wrapping_add(*word);
-            (e, d, c, b, a) = (d, c, b.rotate_left(30), a, next);
+            let units: Vec<u16> = bytes.chunks_exact(2).map(pair).collect();
+            String::from_utf16(&units).ok().filter(|_| bytes.len() % 2 == 0)
         }
-        for (slot, value) in state.iter_mut().zip([a, b, c, d, e]) {
-            *slot = slot.wrapping_add(value);
-        }
-    }
-    let mut out = [0; 20];
-    for (four, word) in out.chunks_exact_mut(4).zip(state) {
-        four.copy_from_slice(&word.to_be_bytes());
-    }
-    out
+    };
+    text.map(Value::from).ok_or_else(|| refuse("the decoded bytes are no text of that encoding"))
 }
