@@ -44,6 +44,9 @@ pub async fn run(args: &ApplyArgs, command: &str) -> Result<u8, Exit> {
     if let Some(code) = lists(args, &ready, &graph) {
         return Ok(code);
     }
+    if !check {
+        ready.loaded.outside.save().map_err(Exit::invalid)?;
+    }
     let run_id = run_id();
     let log = log_file(&run_id)?;
     let options = output::options(&args.output, args.diff || command == "plan", Some(log.clone()));

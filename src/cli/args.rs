@@ -55,6 +55,9 @@ pub struct InventoryOptions {
     /// Only these hosts (patterns: a:b:!c:&d, wildcards, ~regex, group[0]).
     #[arg(short = 'l', long = "limit", value_name = "PATTERN")]
     pub limit: Vec<String>,
+    /// Let `lookup('pipe', …)` in the inventory run commands on this machine.
+    #[arg(long)]
+    pub allow_pipe: bool,
     /// Role files that override the built-in ones, key by key: DIR/*.yml and DIR/templates/.
     #[arg(long, value_name = "DIR")]
     pub roles: Option<PathBuf>,

@@ -1,7 +1,7 @@
 //! Reading inventory, variables and roles, and checking all of it, without a connection.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use reemo_model::catalogue::Catalogue;
 use reemo_model::declare::{Declarations, check};
@@ -11,10 +11,12 @@ use reemo_model::options;
 use reemo_model::template::Engine;
 use reemo_model::vars::{Vars, extra};
 use reemo_model::vault;
+use reemo_pki::Store;
 
 use super::args::{ConnectOptions, InventoryOptions};
 use super::disk::Disk;
 use super::embed;
+use super::lookup::Outside;
 use super::prepare::Exit;
 use super::vault::passwords;
 
@@ -36,6 +38,10 @@ pub struct Loaded {
     pub texts: Texts,
     /// Login flags.
     pub connect: ConnectOptions,
+    /// What lookups see.
+    pub outside: Arc<Outside>,
+    /// The template engine of a store: made once, used for every host.
+    pub(super) engine: OnceLock<(Arc<Store>, Engine)>,
 }
 
 /// Reads; what is wrong goes to `diagnostics`. Only what leaves nothing to check further is an `Err`.
@@ -67,7 +73,8 @@ pub fn load(
     let vars = Vars::new(inventory.clone()).with_declarations(&declarations).with_extra(extra);
     let vars = Arc::new(vars.with_vault(disk.vault).with_encrypted(texts.encrypted_files()));
     vault::register(&vars, &texts);
-    let checked = check(&vars, &declarations, &Engine::new());
+    let outside = Arc::new(Outside::new(&options.inventory, options.allow_pipe));
+    let checked = check(&vars, &declarations, &Engine::in_world(outside.clone(), |_| {}));
     // A file that cannot be read is why there are no hosts: that is said already.
     let known = |d: &Diagnostic| d.code == "inventory-empty" && unread;
     diagnostics.extend(checked.diagnostics.into_iter().filter(|d| !known(d)).collect());
@@ -82,7 +89,18 @@ pub fn load(
             return Err(Exit::usage("--limit leaves no host of a manager group"));
         }
     }
-    Ok(Loaded { inventory, vars, catalogue, platform, clusters, limit, texts, connect: connect.clone() })
+    Ok(Loaded {
+        inventory,
+        vars,
+        catalogue,
+        platform,
+        clusters,
+        limit,
+        texts,
+        connect: connect.clone(),
+        outside,
+        engine: OnceLock::new(),
+    })
 }
 
 /// Variables that are read for the inventory's sake, and do nothing yet: nothing is silently ignored.

@@ -8,6 +8,7 @@ mod exec;
 mod graph;
 mod inventory;
 mod load;
+mod lookup;
 mod once;
 mod output;
 mod portal_certs;

@@ -81,16 +81,25 @@ pub fn database_of(loaded: &Loaded, store: &Arc<Store>, host: &str) -> Result<Js
 
 /// A host's variables, with the functions that roles may use.
 pub fn scope(loaded: &Loaded, store: &Arc<Store>, host: &str) -> Scope {
+    // The functions of another store: one that was opened after the first look.
+    let engine = match loaded.engine.get() {
+        Some((of, engine)) if Arc::ptr_eq(of, store) => engine.clone(),
+        Some(_) => engine(loaded, store),
+        None => loaded.engine.get_or_init(|| (store.clone(), engine(loaded, store))).1.clone(),
+    };
+    Scope::new(&engine, loaded.vars.of_host(host))
+}
+
+fn engine(loaded: &Loaded, store: &Arc<Store>) -> Engine {
     let store = store.clone();
-    let engine = Engine::with(move |env| {
+    Engine::in_world(loaded.outside.clone(), move |env| {
         let store = store.clone();
         env.add_function("generated", move |name: String| {
             let secret = store.generated(&name);
             secret.expose_str().unwrap_or_default().to_owned()
         });
         env.add_function("truthy", |value: Value| truthy(&reemo_model::template::to_json(&value)));
-    });
-    Scope::new(&engine, loaded.vars.of_host(host))
+    })
 }
 
 fn address_of(loaded: &Loaded, store: &Arc<Store>, host: &str) -> String {

@@ -102,7 +102,7 @@ impl Args {
 }
 
 fn undefined(what: &str, name: &str) -> Error {
-    Error::new(ErrorKind::UndefinedError, format!("the argument `{name}` of `{what}` is undefined"))
+    Error::new(ErrorKind::UndefinedError, format!("`{what}` was given an undefined `{name}`"))
 }
 
 /// A whole number: Python's integers and booleans.

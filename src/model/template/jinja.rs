@@ -48,10 +48,8 @@ pub(super) fn rewrite_expression(text: &str) -> Cow<'_, str> {
 }
 
 fn needed(text: &str) -> bool {
-    text.contains("default") || text.contains("defined") || text.contains("| d(") || text.contains("|d(") || {
-        let percent = text.find(['\'', '"']).is_some() && text.replace("{%", "").replace("%}", "").contains('%');
-        percent
-    }
+    let asks = ["default", "defined", "| d(", "|d("].iter().any(|word| text.contains(word));
+    asks || text.contains(['\'', '"']) && text.replace("{%", "").replace("%}", "").contains('%')
 }
 
 /// The next `{{`, `{%` or `{#`.
@@ -172,9 +170,7 @@ fn code(text: &str) -> String {
             continue;
         }
         out.push(char::from(c));
-        if !c.is_ascii_whitespace() {
-            previous = c;
-        } else if previous != b'.' && previous != b'|' {
+        if !c.is_ascii_whitespace() || !matches!(previous, b'.' | b'|') {
             previous = c;
         }
         at += 1;

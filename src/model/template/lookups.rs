@@ -96,7 +96,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 pub(super) fn add(env: &mut Environment<'static>, world: &Arc<dyn World>) {
     for name in ["lookup", "query", "q"] {
         let world = Arc::clone(world);
-        env.add_function(name, move |state: &State, plugin: String, terms: Rest<Value>, options: Kwargs| {
+        env.add_function(name, move |state: &mut State, plugin: String, terms: Rest<Value>, options: Kwargs| {
             ask(state, &world, &plugin, terms, &options, name != "lookup")
         });
     }
@@ -117,7 +117,7 @@ fn unknown(name: &str) -> Error {
 }
 
 fn ask(
-    state: &State,
+    state: &mut State,
     world: &Arc<dyn World>,
     plugin: &str,
     terms: Rest<Value>,
@@ -132,11 +132,10 @@ fn ask(
         return Err(refuse(format!("`errors` of a lookup is strict, warn or ignore, not `{errors}`")));
     }
     if let Some(term) = terms.0.iter().find(|t| t.is_undefined()) {
-        // Undefined is never ignored: it is the template's mistake, not the lookup's.
-        return Err(python::error_of(term).unwrap_or_else(|| {
-            Error::new(ErrorKind::UndefinedError, format!("an argument of the lookup `{name}` is undefined"))
-        }));
+        // Undefined is never ignored: it is the template's mistake, not the lookup's. This names it.
+        state.format(term.clone())?;
     }
+    let state = &*state;
     let question = Question { terms: terms.0, options, state, world };
     let answered = answer(&question).and_then(|values| options.assert_all_used().map(|()| values));
     let values = match answered {

@@ -56,6 +56,11 @@ fn repr(value: &Value, depth: usize, failure: &mut Option<Error>) -> String {
             *failure = failure.take().or_else(|| error_of(value));
             String::new()
         }
+        ValueKind::Undefined => {
+            let missing = || Error::new(minijinja::ErrorKind::UndefinedError, "a value inside it is undefined");
+            *failure = failure.take().or_else(|| Some(missing()));
+            String::new()
+        }
         ValueKind::None => "None".into(),
         ValueKind::Bool => if value.is_true() { "True" } else { "False" }.into(),
         ValueKind::Number if !value.is_integer() => {

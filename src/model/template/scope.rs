@@ -379,7 +379,7 @@ impl Scope {
             return ours;
         }
         // minijinja quotes what was undefined: `value \`NAME\` is undefined`.
-        let quoted = ours.message.split('`').nth(1).map(str::to_owned);
+        let quoted = quoted(&ours.message).map(str::to_owned);
         match quoted {
             Some(name) if name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.')) => {
                 let first = name.split('.').next().unwrap_or_default();
@@ -391,6 +391,12 @@ impl Scope {
             _ => ours,
         }
     }
+}
+
+/// The expression in minijinja's sentences, which hold `\`NAME\` is undefined` somewhere.
+fn quoted(message: &str) -> Option<&str> {
+    let (before, _) = message.split_once("` is undefined")?;
+    before.rsplit_once('`').map(|(_, name)| name)
 }
 
 /// What a text of a variable becomes: the one value it printed keeps its type, a text keeps the line breaks

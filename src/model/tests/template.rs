@@ -1,11 +1,13 @@
 //! Variables that are templates, filters, and what is said when they fail.
 
+mod world;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use reemo_model::inventory::{self, Memory, Options};
 use reemo_model::secret;
-use reemo_model::template::{Engine, Scope, Trouble, Value, to_json};
+use reemo_model::template::{Engine, Scope, Trouble, Value, lookup_names, to_json};
 use reemo_model::vars::Vars;
 use reemo_model::vault::{self, Password, SALT_LENGTH, Vault};
 
@@ -41,7 +43,7 @@ fn native_types_recursion_and_laziness() {
         ("m", "5"),
         ("k", "6"),
         ("text", "\"n=5\""),
-        ("t", "\"is True None\""),
+        ("t", "\"is True \""),
         ("list", r#"[1,5,{"a":"n=5"}]"#),
         ("use", "2"),
         ("raw", "\"{{ n }}\""),
@@ -215,4 +217,51 @@ fn a_template_in_a_role_has_no_place_of_the_operator() {
     assert_eq!(error.place, None);
     assert_eq!(error.to_diagnostic().code, "variable-undefined");
     let _ = Path::new("");
+}
+
+/// The operator finds what there is: every name is in the documentation.
+#[test]
+fn every_filter_test_and_lookup_is_documented() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/templates.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let engine = Engine::new();
+    let names = engine.filters().iter().chain(engine.tests()).cloned().chain(lookup_names().map(str::to_owned));
+    let missing: Vec<String> = names.filter(|n| !text.contains(&format!("`{n}`"))).collect();
+    assert!(engine.filters().len() > 100 && engine.tests().len() > 60);
+    assert!(missing.is_empty(), "not in docs/templates.md: {}", missing.join(", "));
+}
+
+#[test]
+fn lookups_that_do_not_exist_are_named_with_their_place() {
+    let scope =
+        scope("a: \"{{ lookup('fil', 'x') }}\"\nb: \"{{ lookup('url', 'x') }}\"\nc: \"{{ lookup('file', 'x') }}\"");
+    let error = scope.get("a").unwrap_err();
+    assert_eq!(error.trouble, Trouble::Unknown);
+    assert_eq!(error.to_string(), "there is no lookup `fil` (in a)");
+    assert_eq!(error.help.as_deref(), Some("did you mean `file`?"));
+    assert_eq!(error.place.as_ref().unwrap().to_string(), "inv/i.yml:6:8");
+    assert!(json(&scope, "b").contains("nothing is fetched"), "{}", json(&scope, "b"));
+    assert!(json(&scope, "c").contains("the lookup `file`: files, environment and clock are not available here"));
+}
+
+/// What only looks keeps a password for the run, and leaves no file.
+#[test]
+fn a_password_is_kept_through_the_world() {
+    let ask = |world: &Arc<world::Fake>, text: &str| {
+        let loaded = inventory::load(&Memory::new(), &["h,".to_owned()], &Options::default());
+        let vars = Arc::new(Vars::new(Arc::new(loaded.inventory)));
+        let scope = Scope::new(&Engine::in_world(world.clone(), |_| {}), vars.of_host("h"));
+        scope.template(text, Value::UNDEFINED).map(|v| v.to_string())
+    };
+    let world = Arc::new(world::Fake { writable: true, ..world::Fake::default() });
+    let first = ask(&world, "{{ lookup('password', 'x/pw length=10') }}").unwrap();
+    assert_eq!(ask(&world, "{{ lookup('password', 'x/pw') }}").unwrap(), first);
+    assert_eq!(*world.kept.lock().unwrap(), [Path::new("$base/x/pw")]);
+    assert_eq!(world.files.lock().unwrap()[Path::new("$base/x/pw")], format!("{first}\n"));
+    assert_eq!(secret::scrub(&first), secret::PLACEHOLDER);
+    let other = Arc::new(world::Fake::default());
+    ask(&other, "{{ lookup('password', 'x/pw') }}").unwrap();
+    assert!(other.files.lock().unwrap().is_empty());
+    let refused = ask(&other, "{{ lookup('pipe', 'id') }}").unwrap_err().to_string();
+    assert!(refused.contains("the lookup `pipe`"), "{refused}");
 }

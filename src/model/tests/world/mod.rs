@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use reemo_model::template::World;
@@ -15,6 +16,7 @@ pub struct Fake {
     pub commands: BTreeMap<String, String>,
     pub writable: bool,
     pub kept: Mutex<Vec<PathBuf>>,
+    pub asked: AtomicUsize,
 }
 
 /// The world the tables were recorded in: `files.yml` in the folder `$base`.
@@ -81,7 +83,8 @@ impl World for Fake {
     }
 
     fn random(&self, bytes: &mut [u8]) -> Result<(), String> {
-        bytes.iter_mut().enumerate().for_each(|(n, b)| *b = (n * 37 + 11) as u8);
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        bytes.iter_mut().enumerate().for_each(|(n, b)| *b = (n * 37 + asked * 11) as u8);
         Ok(())
     }
 
