@@ -9,6 +9,7 @@ mod network;
 pub(super) mod random;
 mod records;
 mod regexes;
+mod select;
 mod sets;
 mod text;
 mod times;
@@ -32,6 +33,7 @@ pub(super) fn add(env: &mut Environment<'static>, names: &mut Vec<String>, world
     text::add(env, names, world);
     collections::add(env, names);
     records::add(env, names);
+    select::add(env, names);
     sets::add(env, names);
     encode::add(env, names);
     hashes::add(env, names);
@@ -55,10 +57,10 @@ pub(super) fn filter<F>(
 ) where
     F: Fn(Value, Args) -> Result<Value, Error> + Send + Sync + 'static,
 {
-    tolerant(env, names, name, params, move |state, value, args| {
+    tolerant(env, names, name, params, move |_, value, args| {
+        // It keeps its name on the way to a `default`, or to the error.
         if value.is_undefined() {
-            // Says which variable it is.
-            state.format(value.clone())?;
+            return Ok(value);
         }
         f(value, args)
     });

@@ -141,6 +141,17 @@ fn corpus() -> Vec<String> {
             l.split('\t').next().unwrap_or_default().replace('"', "'")
         )
     }));
+    // Every sixth expression of the tables: each has siblings of its kind.
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/templates");
+    let mut tables: Vec<_> = std::fs::read_dir(dir).unwrap().flatten().map(|e| e.path()).collect();
+    tables.sort();
+    for table in tables.iter().filter(|t| t.extension().is_some_and(|e| e == "tsv")) {
+        let text = std::fs::read_to_string(table).unwrap();
+        out.extend(text.lines().step_by(6).map(|l| {
+            let expression = l.split('\t').next().unwrap_or_default().replace('"', "'");
+            format!("all:\n  hosts: {{h: }}\n  vars:\n    l: [1]\n    v: \"{{{{ {expression} }}}}\"\n")
+        }));
+    }
     out
 }
 

@@ -99,6 +99,9 @@ fn choose(
     taken: &mut Vec<usize>,
     out: &mut Vec<Value>,
 ) -> Result<(), Error> {
+    if size > list.len() {
+        return Ok(());
+    }
     if taken.len() == size {
         if out.len() >= 100_000 {
             return Err(refuse("there are too many of them"));

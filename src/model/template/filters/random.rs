@@ -189,7 +189,7 @@ fn random(value: &Value, args: &Args, world: &Arc<dyn World>) -> Result<Value, E
         if count == 0 {
             return Err(refuse(format!("there is no number from {start} up to {end}")));
         }
-        return Ok(Value::from(start + step.wrapping_mul(dice.below(count) as i64)));
+        return Ok(Value::from(start.wrapping_add(step.wrapping_mul(dice.below(count) as i64))));
     }
     if args.flag("start") || args.flag("step") {
         return Err(refuse("`start` and `step` of `random` are for whole numbers"));

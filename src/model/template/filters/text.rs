@@ -36,6 +36,16 @@ pub(super) fn add(env: &mut Environment<'static>, names: &mut Vec<String>, world
         let chosen = if value.is_true() { args.need("true_val")? } else { args.need("false_val")? };
         Ok(null.unwrap_or(chosen).clone())
     });
+    for name in ["length", "count"] {
+        filter(env, names, name, "", |value, _| match value.len() {
+            Some(length) => Ok(Value::from(length)),
+            None => Err(refuse(format!("{} has no length", type_name(&value)))),
+        });
+    }
+    filter(env, names, "first", "", |value, _| {
+        Ok(super::collections::list(&value)?.into_iter().next().unwrap_or_default())
+    });
+    filter(env, names, "last", "", |value, _| Ok(super::collections::list(&value)?.pop().unwrap_or_default()));
     filter(env, names, "bool", "", |value, _| Ok(Value::from(strict_truth(&value))));
     filter(env, names, "int", "default base", |value, args| int(&value, &args));
     filter(env, names, "float", "default", |value, args| {

@@ -223,8 +223,8 @@ impl Plan {
     }
 
     fn run(self) -> Answer {
-        let mut end = self.end;
-        let stride = self.stride.unwrap_or(1);
+        let mut end = self.end.map(i128::from);
+        let (start, stride) = (i128::from(self.start), i128::from(self.stride.unwrap_or(1)));
         if let Some(count) = self.count {
             if end.is_some() {
                 return Err(refuse("give `count` or `end`, not both"));
@@ -232,30 +232,30 @@ impl Plan {
             if count == 0 {
                 return Ok(Vec::new());
             }
-            end = Some(self.start + (count - 1).saturating_mul(stride));
+            end = Some(start + (i128::from(count) - 1) * stride);
         }
         let end = end.ok_or_else(|| refuse("give `count` or `end`"))?;
-        if stride > 0 && end < self.start {
+        if stride > 0 && end < start {
             return Err(refuse("to count backwards, give a negative `stride`"));
         }
-        if stride < 0 && end > self.start {
+        if stride < 0 && end > start {
             return Err(refuse("to count forward, give a positive `stride`"));
         }
         if stride == 0 {
             return Ok(Vec::new());
         }
-        if (end - self.start) / stride > 100_000 {
+        if (end - start) / stride > 100_000 {
             return Err(refuse("the sequence is too long"));
         }
         if self.format.replace("%%", "").matches('%').count() != 1 {
             return Err(refuse(format!("`{}` needs exactly one place for the number", self.format)));
         }
-        let (mut out, mut at) = (Vec::new(), self.start);
+        let (mut out, mut at) = (Vec::new(), start);
         while (stride > 0 && at <= end) || (stride < 0 && at >= end) {
             out.push(Value::from(minijinja::formatting::format(
                 minijinja::formatting::FormatStyle::Printf,
                 &self.format,
-                &[Value::from(at)],
+                &[i64::try_from(at).map_or_else(|_| Value::from(at), Value::from)],
             )?));
             at += stride;
         }

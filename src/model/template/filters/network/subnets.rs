@@ -125,7 +125,7 @@ fn ipsubnet(value: &Value, args: &Args) -> Result<Value, Error> {
         if at < 0 || at >= count {
             return Ok(Value::from(false));
         }
-        let value = net.first() + ((at as u128) << (width - size));
+        let value = net.first() + (at as u128).checked_shl(u32::from(width - size)).unwrap_or(0);
         return Ok(Value::from(Net { value, prefix: size, ..net }.to_string()));
     }
     let other = normal(&Value::from(query.as_str()))
@@ -134,7 +134,7 @@ fn ipsubnet(value: &Value, args: &Args) -> Result<Value, Error> {
     if !other.holds(&net) {
         return Err(refuse(format!("{net} is not in {other}")));
     }
-    let place = (net.first() - other.first()) >> (width - net.prefix);
+    let place = (net.first() - other.first()).checked_shr(u32::from(width - net.prefix)).unwrap_or(0);
     Ok(Value::from((place + 1).to_string()))
 }
 
