@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use reemo_model::diag::{Diagnostic, Diagnostics};
-use reemo_model::inventory::Cluster;
+use reemo_model::inventory::{Cluster, Environment};
 use reemo_model::op::RegistryAuth;
 use reemo_model::secret::{Blob, Secret};
 use reemo_model::template::{Engine, Scope, Value, from_json};
@@ -50,7 +50,8 @@ pub fn build(loaded: &Loaded, store: &Arc<Store>, now: Timestamp, diagnostics: &
                 Ok(target) => {
                     let advertise = scope.get_json("SWARM_ADVERTISE_ADDR").ok().flatten().map(|v| plain(&v));
                     let in_run = loaded.limit.as_ref().is_none_or(|l| l.contains(host));
-                    hosts.insert(host.clone(), HostSite { cluster: cluster.name.clone(), target, advertise, in_run });
+                    let (cluster, worker) = (cluster.name.clone(), cluster.workers.contains(host));
+                    hosts.insert(host.clone(), HostSite { cluster, target, advertise, worker, in_run });
                 }
                 Err(problem) => diagnostics.push(problem),
             }
@@ -129,7 +130,15 @@ fn cluster_site(
     }
     let mut scope = scope.with("db", from_json(&db)).with("traefik_certs", from_json(&certs));
     if shape.environment == "portal" && variables.get("API_IP")?.is_none() {
-        scope = scope.with("API_IP", from_json(&api_addresses(loaded, store)));
+        scope = scope.with("API_IP", from_json(&addresses(loaded, store, Environment::Api)));
+    }
+    if matches!(shape.environment.as_str(), "infra" | "api") {
+        if variables.get("RELAYS_IP")?.is_none() && has(loaded, Environment::Relayws) {
+            scope = scope.with("RELAYS_IP", from_json(&addresses(loaded, store, Environment::Relayws)));
+        }
+        if let Some(farms) = farms(loaded, store, variables.get("INIT_PROVISION")?) {
+            scope = scope.with("INIT_PROVISION", from_json(&farms));
+        }
     }
     let scope = ClusterScope(scope);
     shared_secret(loaded, shape, &scope)?;
@@ -150,10 +159,32 @@ fn shared_secret(loaded: &Loaded, shape: &ClusterShape, scope: &ClusterScope) ->
         .help("portals and api are on different Swarms here: set HMACSECRET once, under `all: vars:`"))
 }
 
-/// `API_IP` where nobody says: the hosts of the api clusters.
-fn api_addresses(loaded: &Loaded, store: &Arc<Store>) -> Json {
-    let hosts = loaded.clusters.iter().filter(|c| c.environment.word() == "api").flat_map(|c| &c.hosts);
+fn has(loaded: &Loaded, environment: Environment) -> bool {
+    loaded.platform.iter().any(|c| c.environment == environment)
+}
+
+/// `API_IP` and `RELAYS_IP` where nobody says: the hosts of those clusters.
+fn addresses(loaded: &Loaded, store: &Arc<Store>, environment: Environment) -> Json {
+    let hosts = loaded.platform.iter().filter(|c| c.environment == environment).flat_map(|c| &c.hosts);
     hosts.map(|h| json!({"ip": address_of(loaded, store, h)})).collect()
+}
+
+/// `INIT_PROVISION` with the farms of this inventory: those it does not name are added, and a farm without addresses has
+/// those of its managers. `None`: there is nothing to add.
+fn farms(loaded: &Loaded, store: &Arc<Store>, said: Option<Json>) -> Option<Json> {
+    let mut all = match said {
+        Some(Json::Object(map)) => map,
+        _ => serde_json::Map::new(),
+    };
+    for farm in loaded.platform.iter().filter(|c| c.environment == Environment::Provision) {
+        let managers = farm.hosts.iter().filter(|h| !farm.workers.contains(h));
+        let own: Json = managers.map(|h| json!({"ip": address_of(loaded, store, h)})).collect();
+        let entry = all.entry(farm.name.clone()).or_insert_with(|| json!({}));
+        if let Some(entry) = entry.as_object_mut() {
+            entry.entry("ip").or_insert(own);
+        }
+    }
+    (!all.is_empty()).then_some(Json::Object(all))
 }
 
 /// A cluster's variables, with the place of each for what is wrong with it.

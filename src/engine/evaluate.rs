@@ -135,12 +135,13 @@ impl View<'_> {
         };
         let members = self.world.members(self.site, &task.cluster);
         let verdict = node::diff(host, &members, self.world.swarms.get(&task.cluster));
+        let role = if self.site.hosts.get(host).is_some_and(|h| h.worker) { "worker" } else { "manager" };
         match verdict {
             Verdict::Change(_) if !self.cluster(task).settings.install_docker => Verdict::Refused {
-                why: format!("{host} is not a manager of its cluster's Swarm"),
-                hint:
-                    "add --extra-vars \"INSTALL_DOCKER=true\" to have the Swarm made, or join it by hand as a manager"
-                        .into(),
+                why: format!("{host} is not a {role} of its cluster's Swarm"),
+                hint: format!(
+                    "add --extra-vars \"INSTALL_DOCKER=true\" to have the Swarm made, or join it by hand as a {role}"
+                ),
             },
             other => other,
         }

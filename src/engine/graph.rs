@@ -98,6 +98,8 @@ pub fn compile(site: &Site) -> Result<TaskGraph, Cycle> {
         known: BTreeMap::new(),
         apis: Vec::new(),
         records: BTreeMap::new(),
+        ends: Vec::new(),
+        healths: Vec::new(),
     };
     // Clusters whose api others use come first, so that their tasks are there to be depended on.
     let mut clusters: Vec<(&String, &ClusterSite)> = site.clusters.iter().collect();
@@ -105,6 +107,7 @@ pub fn compile(site: &Site) -> Result<TaskGraph, Cycle> {
     for (name, cluster) in clusters {
         builder.cluster(name, cluster);
     }
+    builder.health_last();
     let graph = builder.graph;
     match graph.find_cycle() {
         Some(cycle) => Err(cycle),

@@ -117,7 +117,7 @@ done"#;
                 let request: models::SwarmInitRequest = typed(body)?;
                 docker.init_swarm(request).await.map(drop).map_err(said("initialise the Swarm"))
             }
-            DockerOp::SwarmJoin { advertise, ask } => self.join(&docker, advertise, ask).await,
+            DockerOp::SwarmJoin { worker, advertise, ask } => self.join(&docker, *worker, advertise, ask).await,
             DockerOp::NodeLabels { node, labels } => {
                 let found = docker.inspect_node(node).await.map_err(said("read the node"))?;
                 let mut spec = found.spec.unwrap_or_default();
@@ -204,7 +204,7 @@ done"#;
         Ok(())
     }
 
-    async fn join(&self, docker: &Docker, advertise: &str, ask: &[String]) -> Result<(), Fault> {
+    async fn join(&self, docker: &Docker, worker: bool, advertise: &str, ask: &[String]) -> Result<(), Fault> {
         let mut tried = Vec::new();
         for name in ask {
             let Some(other) = (self.others)(name) else {
@@ -217,7 +217,8 @@ done"#;
                     .await
                     .map_err(|e| Fault::docker(&format!("{name}: read the join token"), &e))?;
                 let info = engine.info().await.map_err(|e| Fault::docker(&format!("{name}: info"), &e))?;
-                Ok::<_, Fault>((swarm.join_tokens.and_then(|t| t.manager), info.swarm.unwrap_or_default()))
+                let token = swarm.join_tokens.and_then(|t| if worker { t.worker } else { t.manager });
+                Ok::<_, Fault>((token, info.swarm.unwrap_or_default()))
             };
             let (token, swarm) = match answer.await {
                 Ok((Some(token), swarm)) => (reemo_model::secret::Secret::new(token), swarm),

@@ -342,7 +342,8 @@ impl Run {
         for op in &change.ops {
             scene.run(op).await?;
         }
-        settle::settled(&task.what, &scene.host).await
+        let worker = task.host.as_ref().and_then(|h| self.site.hosts.get(h)).is_some_and(|h| h.worker);
+        settle::settled(&task.what, worker, &scene.host).await
     }
 
     async fn service(

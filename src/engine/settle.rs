@@ -13,7 +13,8 @@ use super::task::What;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// After a restart or a join: the engine answers again, and has its place in the Swarm.
-pub async fn settled(what: &What, conn: &Arc<dyn Host>) -> Result<(), Fault> {
+/// `worker`: as one, and not as a manager.
+pub async fn settled(what: &What, worker: bool, conn: &Arc<dyn Host>) -> Result<(), Fault> {
     if !matches!(what, What::RestartEngine { .. } | What::Member) {
         return Ok(());
     }
@@ -25,8 +26,12 @@ pub async fn settled(what: &What, conn: &Arc<dyn Host>) -> Result<(), Fault> {
                 Ok(info) => {
                     let swarm = info.swarm.unwrap_or_default();
                     let state = swarm.local_node_state.map(|s| s.to_string()).unwrap_or_default();
-                    let placed = matches!(state.as_str(), "active" | "inactive");
-                    if placed && (!matches!(what, What::Member) || swarm.control_available == Some(true)) {
+                    let leads = swarm.control_available == Some(true);
+                    let placed = match what {
+                        What::Member => state == "active" && leads != worker,
+                        _ => matches!(state.as_str(), "active" | "inactive"),
+                    };
+                    if placed {
                         return Ok(());
                     }
                     format!("its state in the Swarm is `{state}`")

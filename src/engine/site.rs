@@ -27,6 +27,8 @@ pub struct HostSite {
     pub target: Target,
     /// Address other nodes reach it at, when the inventory says.
     pub advertise: Option<String>,
+    /// A worker of its Swarm; else a manager.
+    pub worker: bool,
     /// Part of this run (`--limit`); the others are not connected to.
     pub in_run: bool,
 }

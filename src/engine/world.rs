@@ -57,6 +57,7 @@ impl World {
                     advertise: self.advertise(site, name).unwrap_or_else(|| host.target.address.clone()),
                     engine: view.engine,
                     reachable: view.reachable,
+                    worker: host.worker,
                 }
             })
             .collect()

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use indexmap::{IndexMap, IndexSet};
 
 pub(crate) use address::is_ip;
-pub use cluster::{Cluster, Environment, clusters};
+pub use cluster::{Cluster, Environment, clusters, farm_of};
 pub use load::{Loaded, Options, load};
 pub use source::{Memory, SourceError, Sources};
 pub(crate) use vars_files::decrypted;

@@ -140,8 +140,10 @@ pub enum DockerOp {
         /// The rest of the request, for example address pools.
         spec: Value,
     },
-    /// `POST /swarm/join` as a manager, with a token fetched from a live manager at that moment.
+    /// `POST /swarm/join`, with a token fetched from a live manager at that moment.
     SwarmJoin {
+        /// As a worker; else as a manager.
+        worker: bool,
         /// Address other nodes reach this one at.
         advertise: String,
         /// Hosts of the inventory that may be asked for the token, in order.

@@ -58,18 +58,22 @@ pub struct Node {
 }
 
 impl ClusterShape {
-    /// How many nodes these constraints leave, as far as they speak of managers and workers: labels and the like are
-    /// known only when the Swarm is looked at.
+    /// How many nodes these constraints leave.
     pub fn nodes_for(&self, constraints: &[String]) -> u64 {
-        let fits = |node: &&Node| {
-            let role = if node.worker { "worker" } else { "manager" };
-            constraints.iter().all(|c| match (c.strip_prefix("node.role=="), c.strip_prefix("node.role!=")) {
-                (Some(wanted), _) => wanted == role,
-                (_, Some(other)) => other != role,
-                _ => true,
-            })
-        };
-        self.nodes.iter().filter(fits).count() as u64
+        self.nodes.iter().filter(|n| n.fits(constraints)).count() as u64
+    }
+}
+
+impl Node {
+    /// May a service with these constraints run here? As far as they speak of managers and workers: labels and the like
+    /// are known only when the Swarm is looked at.
+    pub fn fits(&self, constraints: &[String]) -> bool {
+        let role = if self.worker { "worker" } else { "manager" };
+        constraints.iter().all(|c| match (c.strip_prefix("node.role=="), c.strip_prefix("node.role!=")) {
+            (Some(wanted), _) => wanted == role,
+            (_, Some(other)) => other != role,
+            _ => true,
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Three bare hosts with a registry, raised for this test and taken away after it.
+//! Bare hosts with a registry, raised for a test and taken away after it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use crate::command::{self, Ended};
 
-/// The fleet's name, and so that of its folder, network and containers.
-pub const NAME: &str = "e2e";
+/// The story's fleet, and so its folder, network and containers.
+const STORY: &str = "e2e";
 
 /// One host.
 #[derive(Clone)]
 pub struct Host {
+    /// The fleet it belongs to.
+    pub fleet: String,
     /// 1, 2, 3.
     pub number: usize,
     /// Its name in the inventory.
@@ -23,6 +25,8 @@ pub struct Host {
 
 /// The hosts, as long as this value lives.
 pub struct Fleet {
+    /// Its name.
+    pub name: String,
     /// All hosts, in order.
     pub hosts: Vec<Host>,
     /// Where the fleet's files are.
@@ -39,7 +43,7 @@ fn keeps() -> bool {
 }
 
 /// A script of the project; panics with its words if it fails.
-fn script(path: &str, args: &[&str], env: &[(&str, &str)], limit: u64) -> String {
+pub fn script(path: &str, args: &[&str], env: &[(&str, &str)], limit: u64) -> String {
     let mut command = Command::new(project().join(path));
     command.args(args).envs(env.iter().copied());
     let ended = command::run(command, "", Duration::from_secs(limit));
@@ -50,34 +54,52 @@ fn script(path: &str, args: &[&str], env: &[(&str, &str)], limit: u64) -> String
 impl Host {
     /// The container it is.
     pub fn container(&self) -> String {
-        format!("fleet-{NAME}-{}", self.number)
+        format!("fleet-{}-{}", self.fleet, self.number)
     }
 }
 
 impl Fleet {
-    /// Raises the hosts. `again`: the story goes on with those that an earlier run kept; else it begins with bare ones.
+    /// Raises the story's three hosts. `again`: the story goes on with those that an earlier run kept; else it begins
+    /// with bare ones.
     pub fn raise(again: bool) -> Fleet {
-        let state = project().join(".fleet").join(NAME);
+        let fleet = Fleet::of(STORY, &["infra_manager1", "infra_manager2", "infra_manager3"], again);
+        script("examples/demo/elsewhere", &["up", STORY], &[], 300);
+        fleet
+    }
+
+    /// Raises bare hosts with these names in the inventory, and a registry.
+    pub fn of(name: &str, hosts: &[&str], again: bool) -> Fleet {
+        let state = project().join(".fleet").join(name);
         script("tests/fleet/prepare", &[], &[], 600);
         if !again {
-            script("tests/fleet/fleet", &["down", NAME], &[], 120);
+            script("tests/fleet/fleet", &["down", name], &[], 120);
         }
         // From here on the fleet is taken down again, whatever happens.
-        let mut fleet = Fleet { hosts: vec![], state };
-        script("tests/fleet/fleet", &["up", NAME, "3"], &[], 900);
+        let mut fleet = Fleet { name: name.to_owned(), hosts: vec![], state };
+        script("tests/fleet/fleet", &["up", name, &hosts.len().to_string()], &[], 900);
         let password = fleet.registry_password();
         let login = [("REGISTRY_PASSWORD", password.as_str())];
-        script("examples/demo/registry", &["up", NAME], &login, 900);
-        script("examples/demo/elsewhere", &["up", NAME], &[], 300);
-        let list = script("tests/fleet/fleet", &["address", NAME], &[], 10);
+        script("examples/demo/registry", &["up", name], &login, 900);
+        let list = script("tests/fleet/fleet", &["address", name], &[], 10);
         for line in list.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
             let number: usize = words[0].parse().expect("a number");
-            let (name, address) = (format!("infra_manager{number}"), words[2].to_owned());
-            fleet.hosts.push(Host { number, name, address });
+            let known_as = hosts[number - 1].to_owned();
+            let address = words[2].to_owned();
+            fleet.hosts.push(Host { fleet: name.to_owned(), number, name: known_as, address });
         }
-        assert_eq!(fleet.hosts.len(), 3, "{list}");
+        assert_eq!(fleet.hosts.len(), hosts.len(), "{list}");
         fleet
+    }
+
+    /// The host of that name.
+    pub fn host(&self, name: &str) -> &Host {
+        self.hosts.iter().find(|h| h.name == name).unwrap_or_else(|| panic!("no host {name}"))
+    }
+
+    /// The first three numbers of every address.
+    pub fn subnet(&self) -> String {
+        self.hosts[0].address.rsplit_once('.').expect("an address").0.to_owned()
     }
 
     /// A password nobody else has, so that finding it anywhere means that it leaked. Made with the fleet.
@@ -122,25 +144,25 @@ impl Fleet {
 
     /// Pulls the plug.
     pub fn kill(&self, host: &Host) {
-        script("tests/fleet/fleet", &["kill", NAME, &host.number.to_string()], &[], 60);
+        script("tests/fleet/fleet", &["kill", &self.name, &host.number.to_string()], &[], 60);
     }
 
     /// Switches it on again and waits until it has booted.
     pub fn start(&self, host: &Host) {
-        script("tests/fleet/fleet", &["start", NAME, &host.number.to_string()], &[], 180);
+        script("tests/fleet/fleet", &["start", &self.name, &host.number.to_string()], &[], 180);
     }
 
     /// Gives the places that the platform calls their certificates, as soon as there are some: beside the first apply.
     pub fn certify_elsewhere(&self) -> command::Beside {
         let mut command = Command::new(project().join("examples/demo/elsewhere"));
-        command.args(["certify", NAME]);
+        command.args(["certify", &self.name]);
         command::Beside(command.spawn().expect("elsewhere certify"))
     }
 
     /// The demo's inventory with this fleet's addresses, keys and login, and a licence of its own.
     pub fn inventory(&self, licence: &str) -> String {
         let demo = fs::read_to_string(project().join("inventories/demo.yml")).expect("the demo's inventory");
-        let subnet = self.hosts[0].address.rsplit_once('.').expect("an address").0.to_owned();
+        let subnet = self.subnet();
         let swap = |text: String, old: &str, new: &str| {
             assert!(text.contains(old), "the demo's inventory no longer holds `{old}`");
             text.replace(old, new)
@@ -160,7 +182,7 @@ impl Drop for Fleet {
     fn drop(&mut self) {
         if !keeps() {
             let mut down = Command::new(project().join("tests/fleet/fleet"));
-            down.args(["down", NAME]);
+            down.args(["down", &self.name]);
             let _ = down.output();
         }
     }

@@ -2,6 +2,9 @@
 //! step stands on what the one before it left. It runs what an operator would type and looks at what the hosts then
 //! are, never at what the program says alone.
 //!
+//! The other topologies have stories of their own, one test each, selected by name: `topology_3_split` with `make test`,
+//! the others (`--run-ignored all`) with `make test-all`. One at a time: a machine of two cores has no room for two.
+//!
 //! `REEMO_KEEP_FLEET=1` leaves the hosts up at the end; `REEMO_E2E_STEPS=7,8` then tells only these steps on them.
 
 mod command;
@@ -11,9 +14,33 @@ mod snapshot;
 mod story;
 mod swarm;
 mod tool;
+mod topology;
 mod web;
 
 #[test]
 fn story() {
     story::tell();
+}
+
+#[test]
+fn topology_3_split() {
+    topology::split::tell();
+}
+
+#[test]
+#[ignore = "make test-all"]
+fn topology_4_external_database() {
+    topology::external::tell();
+}
+
+#[test]
+#[ignore = "make test-all"]
+fn topology_5_6_7_relays_and_farms() {
+    topology::farms::tell();
+}
+
+#[test]
+#[ignore = "make test-all"]
+fn topology_8_two_apis() {
+    topology::apis::tell();
 }

@@ -39,6 +39,10 @@ pub(super) struct Builder<'a> {
     pub(super) apis: Vec<NodeIndex>,
     /// By cluster: the schema job of its database has succeeded.
     pub(super) records: BTreeMap<String, NodeIndex>,
+    /// What each cluster ends with, by its name.
+    pub(super) ends: Vec<(String, NodeIndex)>,
+    /// The health of each portal's platform, by its cluster.
+    pub(super) healths: Vec<(String, NodeIndex)>,
 }
 
 impl Builder<'_> {
@@ -163,22 +167,18 @@ impl Builder<'_> {
         (preflight, engine)
     }
 
-    /// The first host initialises; the others join it.
+    /// The first manager initialises; the others join it. Hosts stand managers first.
     fn members(&mut self, name: &str, hosts: &[String], engines: &[NodeIndex]) -> Vec<NodeIndex> {
         let mut members: Vec<NodeIndex> = Vec::new();
         for (host, engine) in hosts.iter().zip(engines) {
             let after: Vec<NodeIndex> = [*engine].into_iter().chain(members.first().copied()).collect();
-            members.push(self.put(
-                At::host(name, host, Stage::Swarm),
-                "swarm manager",
-                Select::Always,
-                What::Member,
-                &after,
-            ));
+            let title = if self.site.hosts[host].worker { "swarm worker" } else { "swarm manager" };
+            members.push(self.put(At::host(name, host, Stage::Swarm), title, Select::Always, What::Member, &after));
         }
         members
     }
 
+    /// Images of services on every node that may run them, and what a role wants to have at hand on all.
     fn images(
         &mut self,
         name: &str,
@@ -187,22 +187,29 @@ impl Builder<'_> {
         engines: &[NodeIndex],
         needs: &mut BTreeMap<String, Vec<NodeIndex>>,
     ) {
-        let mut users: BTreeMap<&String, Vec<&WantedService>> = BTreeMap::new();
+        let mut users: BTreeMap<&String, Vec<(&WantedService, bool)>> = BTreeMap::new();
         for service in &cluster.wanted.services {
-            users.entry(&service.image).or_default().push(service);
+            users.entry(&service.image).or_default().push((service, true));
+            for image in &service.warm_up {
+                users.entry(image).or_default().push((service, false));
+            }
         }
         for (reference, services) in users {
-            let select = Select::Tags(tags_of(&services));
+            let all: Vec<&WantedService> = services.iter().map(|(s, _)| *s).collect();
+            let select = Select::Tags(tags_of(&all));
             for (host, engine) in hosts.iter().zip(engines) {
+                let node = cluster.wanted.cluster.nodes.iter().find(|n| n.name == *host);
+                let here = |(service, runs): &&(&WantedService, bool)| {
+                    !runs || node.is_none_or(|n| n.fits(&service.constraints))
+                };
+                let here: Vec<_> = services.iter().filter(here).collect();
+                if here.is_empty() {
+                    continue;
+                }
                 let what = What::Image { reference: reference.clone() };
-                let index = self.put(
-                    At::host(name, host, Stage::Images),
-                    &format!("image {reference}"),
-                    select.clone(),
-                    what,
-                    &[*engine],
-                );
-                for service in &services {
+                let title = format!("image {reference}");
+                let index = self.put(At::host(name, host, Stage::Images), &title, select.clone(), what, &[*engine]);
+                for (service, _) in here.iter().filter(|(_, runs)| *runs) {
                     needs.entry(service.name.clone()).or_default().push(index);
                 }
             }

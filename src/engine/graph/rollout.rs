@@ -68,15 +68,24 @@ impl Builder<'_> {
             }
         }
         let select = Select::Tags(vec!["cleanup".into()]);
-        before.push(self.put(
-            At::cluster(name, Stage::Portal),
-            "services no longer wanted",
-            select,
-            What::Surplus,
-            &before,
-        ));
+        let at = At::cluster(name, Stage::Portal);
+        let end = self.put(at, "services no longer wanted", select, What::Surplus, &before);
+        before.push(end);
+        self.ends.push((name.to_owned(), end));
         if cluster.wanted.services.iter().any(|s| s.stage == Stage::Portal) {
-            self.put(At::cluster(name, Stage::Health), "health of the platform", Select::Always, What::Health, &before);
+            let at = At::cluster(name, Stage::Health);
+            let health = self.put(at, "health of the platform", Select::Always, What::Health, &before);
+            self.healths.push((name.to_owned(), health));
+        }
+    }
+
+    /// The health tree speaks of everything the platform reaches: of the api's cluster, of farms and relays. It is asked
+    /// when all of them are in place.
+    pub(super) fn health_last(&mut self) {
+        for (cluster, health) in &self.healths {
+            for (_, end) in self.ends.iter().filter(|(other, _)| other != cluster) {
+                self.graph.dag.update_edge(*end, *health, ());
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Declarations, Placement};
 use crate::diag::{Diagnostic, Diagnostics, Place};
-use crate::inventory::{Cluster, Environment, Inventory, Var, VarsDir};
+use crate::inventory::{Cluster, Environment, Inventory, Var, VarsDir, farm_of};
 
 /// A variable of ours in `all` and in a group, or in the wrong one of the two.
 pub(super) fn check(inventory: &Inventory, declarations: &Declarations, out: &mut Diagnostics) {
@@ -112,7 +112,7 @@ pub(super) fn groups(inventory: &Inventory, clusters: &[Cluster], out: &mut Diag
         return;
     }
     let infra = clusters.iter().find(|c| c.environment == Environment::Infra);
-    let other = clusters.iter().find(|c| c.environment != Environment::Infra);
+    let other = clusters.iter().find(|c| c.environment.is_platform() && c.environment != Environment::Infra);
     if let (Some(infra), Some(other)) = (infra, other) {
         let message =
             format!("`infra_manager` installs everything, and cannot be mixed with `{}`", other.environment.group());
@@ -122,6 +122,38 @@ pub(super) fn groups(inventory: &Inventory, clusters: &[Cluster], out: &mut Diag
                 .label("everything on one Swarm")
                 .related(group_place(inventory, &other.name), "a part of the platform on a Swarm of its own")
                 .help("keep `infra_manager` alone, or split it into `portal_manager` and `api_manager`"),
+        );
+    }
+    for group in inventory.groups.values() {
+        let Some((farm, worker)) = farm_of(&group.name) else { continue };
+        let managers = format!("{farm}_manager");
+        let hosts = inventory.hosts_of(&group.name);
+        if worker && !hosts.is_empty() && inventory.hosts_of(&managers).is_empty() {
+            out.push(
+                Diagnostic::error(
+                    "inventory-no-manager",
+                    format!("`{}` has workers and nobody leads them", group.name),
+                )
+                .at(group.place.clone())
+                .help(format!("write at least one host in `{managers}`, beside it")),
+            );
+        }
+        if let Some(both) = hosts.iter().find(|h| worker && inventory.hosts_of(&managers).contains(*h)) {
+            out.push(
+                Diagnostic::error(
+                    "inventory-two-roles",
+                    format!("`{both}` is in `{}` and in `{managers}`", group.name),
+                )
+                .at(inventory.host(both).map(|h| h.place.clone()))
+                .help("a host is a manager of its Swarm or a worker: take it out of one of the groups"),
+            );
+        }
+    }
+    if let Some(group) = inventory.groups.values().find(|g| is_farm(&g.name) && !g.hosts.is_empty()) {
+        out.push(
+            Diagnostic::error("inventory-farm", format!("`{}` has hosts of its own", group.name))
+                .at(group.place.clone())
+                .help(format!("write them in `{0}_manager` or `{0}_worker`, as children of `{0}`", group.name)),
         );
     }
     let mut first: BTreeMap<&str, &Cluster> = BTreeMap::new();
@@ -139,4 +171,9 @@ pub(super) fn groups(inventory: &Inventory, clusters: &[Cluster], out: &mut Diag
             );
         }
     }
+}
+
+/// The group above a farm's two.
+fn is_farm(group: &str) -> bool {
+    farm_of(&format!("{group}_manager")).is_some()
 }

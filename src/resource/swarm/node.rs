@@ -19,9 +19,11 @@ pub struct Member {
     pub engine: Option<EngineObservation>,
     /// False when the host could not be reached in this run.
     pub reachable: bool,
+    /// It is meant to be a worker.
+    pub worker: bool,
 }
 
-/// What one host has to do to be a manager of the cluster's Swarm.
+/// What one host has to do to be a manager or a worker of the cluster's Swarm.
 pub fn diff(host: &str, members: &[Member], there: Option<&SwarmObservation>) -> Verdict {
     if let Some(refused) = foreign(members, there) {
         return refused;
@@ -33,7 +35,12 @@ pub fn diff(host: &str, members: &[Member], there: Option<&SwarmObservation>) ->
         return if first_to_init(members).is_some_and(|m| m.host == host) { init(me) } else { join(me, members) };
     };
     match (engine.in_swarm(), engine.manager) {
+        (true, true) if me.worker => Verdict::Refused {
+            why: format!("{host} is a manager of its Swarm, and a worker in the inventory"),
+            hint: format!("on another manager: docker node demote {host}; or write it in the managers' group"),
+        },
         (true, true) => Verdict::Unchanged,
+        (true, false) if me.worker && engine.swarm_state == "active" => worker(me, engine, there),
         (true, false) if engine.swarm_state == "locked" => Verdict::Refused {
             why: format!("the Swarm of {host} is locked"),
             hint: format!("on {host}: docker swarm unlock"),
@@ -44,7 +51,7 @@ pub fn diff(host: &str, members: &[Member], there: Option<&SwarmObservation>) ->
                 .into(),
         },
         (true, false) => Verdict::Refused {
-            why: format!("{host} is a worker of its Swarm; a Reemo Swarm has manager nodes only"),
+            why: format!("{host} is a worker of its Swarm, and has to be a manager"),
             hint: format!("on a manager: docker node promote {host}"),
         },
         (false, _) if first_to_init(members).is_some_and(|m| m.host == host) => init(me),
@@ -55,7 +62,23 @@ pub fn diff(host: &str, members: &[Member], there: Option<&SwarmObservation>) ->
 /// The host that makes the Swarm when no host of the cluster is in one: the first reachable one.
 fn first_to_init(members: &[Member]) -> Option<&Member> {
     let in_swarm = |m: &&Member| m.engine.as_ref().is_some_and(EngineObservation::in_swarm);
-    if members.iter().any(|m| in_swarm(&m)) { None } else { members.iter().find(|m| m.reachable) }
+    if members.iter().any(|m| in_swarm(&m)) { None } else { members.iter().find(|m| m.reachable && !m.worker) }
+}
+
+/// A worker does not know the id of its Swarm: whether it is this one, a manager says.
+fn worker(me: &Member, engine: &EngineObservation, there: Option<&SwarmObservation>) -> Verdict {
+    let known = |there: &SwarmObservation| there.nodes.iter().any(|n| text(n, &["ID"]) == engine.node_id);
+    match there {
+        Some(there) if known(there) => Verdict::Unchanged,
+        Some(there) => Verdict::Refused {
+            why: format!("{} is a worker of another Swarm than that of {}", me.host, there.asked),
+            hint: format!("if nobody needs it there: on {}: docker swarm leave", me.host),
+        },
+        None => Verdict::Refused {
+            why: format!("{} is a worker of a Swarm of which no manager is in its group", me.host),
+            hint: format!("write its managers in the group, or on {}: docker swarm leave", me.host),
+        },
+    }
 }
 
 fn init(me: &Member) -> Verdict {
@@ -71,12 +94,14 @@ fn join(me: &Member, members: &[Member]) -> Verdict {
     let others = members.iter().filter(|m| m.host != me.host && m.reachable);
     // Those that are in the Swarm already can be asked first.
     let (inside, outside): (Vec<&Member>, Vec<&Member>) =
-        others.partition(|m| m.engine.as_ref().is_some_and(|e| e.manager));
+        others.filter(|m| !m.worker).partition(|m| m.engine.as_ref().is_some_and(|e| e.manager));
+    let role = if me.worker { "a worker" } else { "a manager" };
     Verdict::Change(Change {
         action: Action::Create,
-        fields: vec![FieldDiff::new("swarm", None, Some(format!("joined as a manager at {}", me.advertise)))],
+        fields: vec![FieldDiff::new("swarm", None, Some(format!("joined as {role} at {}", me.advertise)))],
         ops: vec![Op::Docker(DockerOp::SwarmJoin {
             advertise: me.advertise.clone(),
+            worker: me.worker,
             ask: inside.into_iter().chain(outside).map(|m| m.host.clone()).collect(),
         })],
         notify: vec![],
@@ -160,6 +185,7 @@ mod tests {
             host: host.into(),
             advertise: format!("10.0.0.{host}"),
             reachable: true,
+            worker: false,
             engine: Some(EngineObservation {
                 swarm_state: if swarm.is_some() { "active" } else { "inactive" }.into(),
                 swarm_id: swarm.map_or("", |s| s.0).into(),
@@ -200,6 +226,25 @@ mod tests {
             matches!(&ops(diff("1", &m, None))[0], Op::Docker(DockerOp::SwarmJoin { ask, .. }) if ask == &["2", "3"])
         );
         assert!(diff("2", &m, None).is_unchanged());
+    }
+
+    #[test]
+    fn workers_join_as_workers_and_are_known_by_their_managers() {
+        let worker = |host: &str, swarm: Option<(&str, bool)>| Member { worker: true, ..member(host, swarm) };
+        let bare = [worker("1", None), member("2", None), worker("3", None)];
+        assert!(matches!(&ops(diff("2", &bare, None))[0], Op::Docker(DockerOp::SwarmInit { .. })));
+        let joins = ops(diff("1", &bare, None));
+        assert!(matches!(&joins[0], Op::Docker(DockerOp::SwarmJoin { worker: true, ask, .. }) if ask == &["2"]));
+        let there = |ids: &[&str]| SwarmObservation {
+            nodes: ids.iter().map(|i| json!({"ID": i})).collect(),
+            ..Default::default()
+        };
+        let up = [member("1", Some(("s", true))), worker("2", Some(("", false)))];
+        assert!(diff("2", &up, Some(&there(&["id1", "id2"]))).is_unchanged());
+        let elsewhere = diff("2", &up, Some(&there(&["id1"])));
+        assert!(matches!(elsewhere, Verdict::Refused { why, .. } if why.contains("another Swarm")));
+        let leads = [member("1", Some(("s", true))), worker("2", Some(("s", true)))];
+        assert!(matches!(diff("2", &leads, Some(&there(&["id1", "id2"]))), Verdict::Refused { .. }));
     }
 
     #[test]

@@ -1,0 +1,117 @@
+//! Topology 4: a database that somebody else looks after, beside the hosts.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::Site;
+use crate::command;
+use crate::fleet::script;
+
+const GROUPS: &str = r#"infra_manager:
+  vars:
+    HEALTHCHECK_ENABLE: "true"
+    DB_USER: "reemo_site"
+    DB_USER_PASSWORD: "of:the'external database"
+    DB_NAME: "reemo_site"
+    DB_HOST: "SUBNET.41"
+    DB_DIALECT: "mysql"
+    DB_TLS: "tls"
+  hosts:
+    infra1: {ansible_host: "ADDRESS(infra1)"}
+"#;
+
+/// A database server on the fleet's network, with an authority of its own that the platform does not know.
+pub struct Database {
+    container: String,
+}
+
+impl Database {
+    /// Starts it, at the address that ends with 41.
+    pub fn start(site: &Site) -> Database {
+        let image = script("examples/demo/images/build", &["mysql"], &[], 900).trim().to_owned();
+        let name = &site.fleet.name;
+        let container = format!("fleet-{name}-database");
+        let docker = |args: &[&str]| {
+            let mut command = Command::new("docker");
+            command.args(args);
+            let ended = command::run(command, "", Duration::from_secs(60));
+            assert!(ended.success(), "docker {}: {}", args.join(" "), ended.err);
+        };
+        let folder = site.fleet.control().join("database");
+        let make = r#"mkdir -p "$0/run/secrets" && cd "$0/run/secrets" || exit 1
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 60 -subj /CN=database -keyout tls.key -out tls.crt 2>/dev/null
+cp tls.crt ca.crt
+printf %s "of:the'external database" >db_user_password
+printf %s "nobody-asks-for-it" >mysql_root_password"#;
+        let mut command = Command::new("sh");
+        command.args(["-c", make, &folder.display().to_string()]);
+        assert!(command::run(command, "", Duration::from_secs(20)).success());
+        let mut gone = Command::new("docker");
+        gone.args(["rm", "-f", "-v", &container]);
+        command::run(gone, "", Duration::from_secs(60));
+        let (label, network) = (format!("reemo.fleet={name}"), format!("fleet-{name}"));
+        let address = format!("{}.41", site.fleet.subnet());
+        docker(&[
+            "create",
+            "--name",
+            &container,
+            "--label",
+            &label,
+            "--network",
+            &network,
+            "--ip",
+            &address,
+            "--env",
+            "DB_NAME=reemo_site",
+            "--env",
+            "DB_USER=reemo_site",
+            &image,
+        ]);
+        docker(&["cp", &format!("{}/.", folder.display()), &format!("{container}:/")]);
+        docker(&["start", &container]);
+        let database = Database { container };
+        let began = Instant::now();
+        // The image asks its users for our certificates; a site's server does not know them.
+        while !database.try_query("ALTER USER 'reemo_site'@'%' REQUIRE SSL").success() {
+            assert!(began.elapsed() < Duration::from_secs(60), "the database does not start");
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        database
+    }
+
+    fn try_query(&self, sql: &str) -> command::Ended {
+        let mut command = Command::new("docker");
+        command.args(["exec", &self.container, "mysql", "--socket", "/run/mysqld/mysqld.sock", "-N", "-B", "-e", sql]);
+        command::run(command, "", Duration::from_secs(20))
+    }
+
+    /// Rows of a query, asked as its administrator.
+    pub fn query(&self, sql: &str) -> String {
+        let ended = self.try_query(sql);
+        assert!(ended.success(), "{sql}: {}", ended.err);
+        ended.out.trim().to_owned()
+    }
+}
+
+/// The whole story.
+pub fn tell() {
+    let site = Site::raise("external", &["infra1"], GROUPS);
+    let database = site.step("a database elsewhere", Database::start);
+    site.step("apply: no database of ours", |s| s.install());
+    site.step("the platform lives on it", |s| {
+        let services = crate::swarm::replicas(&s.fleet, s.fleet.host("infra1"));
+        assert!(!services.contains_key("reemo_mysql"), "{services:?}");
+        assert_eq!(services["reemo_db"], (0, 1));
+        let tree = s.health("infra1", "portal.reemo.test");
+        assert_eq!(tree["services"]["api"]["services"]["db"]["status"], "OK", "{tree:#}");
+        assert_eq!(database.query("SELECT COUNT(*) FROM reemo_site.db_runs WHERE init = 1"), "1");
+        let marker = s.fleet.try_sh(s.fleet.host("infra1"), "test -e /opt/reemo/mysql", "");
+        assert!(!marker.success(), "nothing of a database is on the host");
+    });
+    site.step("again: nothing to do", |s| s.settled());
+    site.step("INIT_DB once more is refused", |s| {
+        s.tool.run(&["apply", "-e", "INIT_DB=true"]).ends_with(8).says("initialised before");
+        assert_eq!(database.query("SELECT COUNT(*) FROM reemo_site.db_runs WHERE init = 1"), "1");
+    });
+    site.done();
+}
