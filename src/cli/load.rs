@@ -104,7 +104,7 @@ pub fn load(
 }
 
 /// Variables that are read for the inventory's sake, and do nothing yet: nothing is silently ignored.
-const WITHOUT_EFFECT: [&str; 4] = ["DB_STORAGE", "LOAD_IMAGE", "LOCAL_PATH", "REGISTRY_TLS_VERIFY"];
+const WITHOUT_EFFECT: [&str; 3] = ["LOAD_IMAGE", "LOCAL_PATH", "REGISTRY_TLS_VERIFY"];
 
 fn without_effect(inventory: &Inventory, diagnostics: &mut Diagnostics) {
     for vars in inventory.groups.values().map(|g| &g.vars).chain(inventory.hosts.values().map(|h| &h.vars)) {

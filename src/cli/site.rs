@@ -10,7 +10,7 @@ use reemo_model::inventory::{Cluster, Environment};
 use reemo_model::op::RegistryAuth;
 use reemo_model::secret::{Blob, Secret};
 use reemo_model::template::{Engine, Scope, Value, from_json};
-use reemo_model::vars::Vars;
+use reemo_model::vars::{Layer, Vars};
 use reemo_model::wanted::{ClusterShape, Node, Render, Wanted, WantedService, plain, render, truthy};
 use reemo_pki::Store;
 use reemo_resource::swarm::material::Material;
@@ -37,6 +37,7 @@ pub fn build(loaded: &Loaded, store: &Arc<Store>, now: Timestamp, diagnostics: &
         let shape = ClusterShape { database_of: owners.get(&cluster.name).cloned(), ..shape(loaded, store, cluster) };
         match cluster_site(loaded, store, first, scope, &shape, now) {
             Ok(site) => {
+                diagnostics.extend(one_copy(loaded, cluster, &site.wanted).into_iter().collect());
                 clusters.insert(cluster.name.clone(), site);
             }
             Err(errors) if diagnostics.errors().count() == problems => {
@@ -144,6 +145,7 @@ fn cluster_site(
     shared_secret(loaded, shape, &scope)?;
     let rendered = render(&loaded.catalogue, shape, &scope);
     let wanted = rendered.map_err(|errors| errors.into_iter().map(one).collect::<Diagnostics>())?;
+    storage(&variables, shape, &wanted)?;
     let materials = materials(&wanted, store, now).map_err(one)?;
     Ok(ClusterSite { wanted, materials, settings, site_id: store.site_id() })
 }
@@ -243,6 +245,33 @@ fn database(variables: &Variables<'_>, store: &Store) -> Result<Json, Diagnostic
                 format!("add {}, or remove {} to use the internal database", missing.join(", "), there.join(", "));
             Err(variables.wrong(there[0], why).help(help))
         }
+    }
+}
+
+/// Several servers, and the database on one of them: said, unless somebody chose it.
+fn one_copy(loaded: &Loaded, cluster: &Cluster, wanted: &Wanted) -> Option<Diagnostic> {
+    let host = cluster.hosts.first()?;
+    let pinned = wanted.services.iter().any(|s| s.exec_query.is_some() && s.data_node);
+    let chosen = loaded.vars.find(host, "DB_STORAGE").is_some_and(|d| d.layer != Layer::RoleDefault);
+    if !pinned || chosen || cluster.hosts.len() < 2 {
+        return None;
+    }
+    let why = format!("`{}`: the internal database lives on one of {} servers only", cluster.name, cluster.hosts.len());
+    let help = "if that is meant, say `DB_STORAGE: \"local\"`; with a replicated /opt/reemo, `replicated`; or use an external database";
+    let place = loaded.inventory.group(&cluster.name).and_then(|g| g.place.clone());
+    Some(Diagnostic::warning("database-one-copy", why).at(place).help(help))
+}
+
+/// What the directory of the internal database stands on.
+fn storage(variables: &Variables<'_>, shape: &ClusterShape, wanted: &Wanted) -> Result<(), Diagnostic> {
+    if wanted.services.iter().all(|s| s.exec_query.is_none()) {
+        return Ok(());
+    }
+    match variables.text("DB_STORAGE")?.as_deref() {
+        Some("gluster") => Err(variables
+            .wrong("DB_STORAGE", format!("{}: DB_STORAGE `gluster` is not there yet", shape.name))
+            .help("set up the replication yourself and say `replicated`, or `local` to keep the data on one server")),
+        _ => Ok(()),
     }
 }
 

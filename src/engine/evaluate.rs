@@ -179,12 +179,12 @@ impl View<'_> {
                 hint: format!("say which one is right: docker node update --label-add {DATA_NODE}=true NODE"),
             };
         }
-        if labelled {
-            return Verdict::Unchanged;
-        }
         let Some(host) = self.data_host(task) else {
             return Verdict::Unchanged;
         };
+        if labelled {
+            return self.data_is_there(task, &host, &holders);
+        }
         let id =
             self.world.hosts.get(&host).and_then(|v| v.engine.as_ref()).map(|e| e.node_id.clone()).unwrap_or_default();
         match self.world.swarms.get(&task.cluster) {
@@ -195,6 +195,26 @@ impl View<'_> {
                 ops: vec![],
                 notify: vec![],
             }),
+        }
+    }
+
+    /// The database is never started on an empty directory while its data is elsewhere, or gone.
+    fn data_is_there(&self, task: &Task, host: &str, holders: &[&String]) -> Verdict {
+        let marker = self.world.hosts.get(host).and_then(|v| v.seen.as_ref()).and_then(preflight::data_marker);
+        let recorded = self.world.swarms.get(&task.cluster).is_some_and(|s| s.config(INITIALISED).is_some());
+        match (marker, holders.first()) {
+            (Some(false), Some(other)) => Verdict::Refused {
+                why: format!("{host} has the label {DATA_NODE} and no database, {other} has one"),
+                hint: format!(
+                    "move the label: docker node update --label-rm {DATA_NODE} {host}, then --label-add {DATA_NODE}=true {other}"
+                ),
+            },
+            (Some(false), None) if recorded => Verdict::Refused {
+                why: format!("the database was initialised, and its directory on {host} is empty"),
+                hint: "bring /opt/reemo/mysql back (a dump, the disk it was on); started now, it would be an empty one"
+                    .into(),
+            },
+            _ => Verdict::Unchanged,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use reemo_model::change::Verdict;
 use reemo_resource::host::{FileState, HostFacts, HostObservation};
+use reemo_resource::swarm::INITIALISED;
 
 use super::site::Site;
 use super::task::Task;
@@ -38,11 +39,21 @@ pub fn verdict(site: &Site, world: &World, task: &Task) -> Verdict {
     if let Some((why, hint)) = problems.into_iter().next() {
         return Verdict::Refused { why: format!("{host}: {why}"), hint };
     }
-    let runs_database = site.clusters[&task.cluster].wanted.services.iter().any(|s| s.data_node);
+    let database = site.clusters[&task.cluster].wanted.services.iter().find(|s| s.exec_query.is_some());
+    let runs_database = database.is_some();
     if runs_database && data_marker(seen).is_none() {
         return Verdict::Refused {
             why: format!("{host}: cannot see whether {DATA_MARKER} is there"),
             hint: "the login needs root (become) to look after the database's directory".into(),
+        };
+    }
+    let recorded = world.swarms.get(&task.cluster).is_some_and(|s| s.config(INITIALISED).is_some());
+    if recorded && database.is_some_and(|s| !s.data_node) && data_marker(seen) == Some(false) {
+        return Verdict::Refused {
+            why: format!("{host}: {DATA_MARKER} is not there, though the site is said to replicate it (DB_STORAGE)"),
+            hint: format!(
+                "mount the replicated /opt/reemo on {host}: started here, the database would be an empty one"
+            ),
         };
     }
     Verdict::Unchanged

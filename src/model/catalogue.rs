@@ -14,7 +14,7 @@ use serde_yaml::Value;
 use thiserror::Error;
 
 pub use parts::{
-    BindMount, ExecQuery, Healthcheck, HostDir, HostFile, Job, Limits, Material, On, Port, Published, Replicas,
+    BindMount, ExecQuery, Flag, Healthcheck, HostDir, HostFile, Job, Limits, Material, On, Port, Published, Replicas,
     Resources, Single, Tls, Update,
 };
 pub use role::Role;

@@ -160,6 +160,22 @@ pub struct Port {
     pub protocol: String,
 }
 
+/// Yes, no, or an expression over the variables.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Flag {
+    /// As it stands.
+    Plain(bool),
+    /// Templated.
+    Text(String),
+}
+
+impl Default for Flag {
+    fn default() -> Self {
+        Flag::Plain(false)
+    }
+}
+
 /// A port of the nodes.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]

@@ -5,7 +5,8 @@ use serde::Deserialize;
 use serde_yaml::Value;
 
 use super::parts::{
-    BindMount, ExecQuery, Healthcheck, HostDir, HostFile, Job, Material, Port, Replicas, Resources, Single, Tls, Update,
+    BindMount, ExecQuery, Flag, Healthcheck, HostDir, HostFile, Job, Material, Port, Replicas, Resources, Single, Tls,
+    Update,
 };
 use super::stage::Stage;
 use super::units::Span;
@@ -102,7 +103,7 @@ pub struct Role {
     pub hosts: Vec<String>,
     /// Pinned to the node that holds the data.
     #[serde(default)]
-    pub data_node: bool,
+    pub data_node: Flag,
     /// Container health check.
     #[serde(default)]
     pub healthcheck: Option<Healthcheck>,

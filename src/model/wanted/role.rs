@@ -8,7 +8,7 @@ use super::{
     ClusterShape, Context, Render, WantedDir, WantedFile, WantedMaterial, WantedPort, WantedService, plain, truthy,
 };
 use crate::catalogue::{
-    Catalogue, HostFile, Limits, Material, On, Port, Published, Replicas, Role, Single, parse_size,
+    Catalogue, Flag, HostFile, Limits, Material, On, Port, Published, Replicas, Role, Single, parse_size,
 };
 use crate::options::{self, Copies, Options};
 use crate::secret::{Blob, Secret};
@@ -36,6 +36,13 @@ impl RoleRenderer<'_> {
         match condition {
             None => Ok(true),
             Some(condition) => Ok(truthy(&self.with.value(condition, ctx).map_err(|e| self.fail(key, e))?)),
+        }
+    }
+
+    fn flag(&self, key: &str, flag: &Flag, ctx: &Context) -> Result<bool, String> {
+        match flag {
+            Flag::Plain(plain) => Ok(*plain),
+            Flag::Text(text) => self.holds(key, Some(text), ctx),
         }
     }
 
@@ -128,7 +135,7 @@ impl RoleRenderer<'_> {
             ports: self.ports(&ctx)?,
             networks: role.networks.clone(),
             hosts: list("hosts", &role.hosts)?,
-            data_node: role.data_node,
+            data_node: self.flag("data_node", &role.data_node, &ctx)?,
             healthcheck: role.healthcheck.clone(),
             update: role.update.clone(),
             stop_grace: role.stop_grace_period,
