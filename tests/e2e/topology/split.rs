@@ -1,8 +1,9 @@
 //! Topology 3: portals in zones of their own. One host for each leaf: users, administrators, api.
 
+use std::time::{Duration, Instant};
+
 use super::Site;
-use crate::command;
-use crate::web;
+use crate::{command, swarm, web};
 
 const GROUPS: &str = r#"    HMACSECRET: "of-this-split-platform"
     HEALTHCHECK_ENABLE: "true"
@@ -12,6 +13,7 @@ portal_manager:
       vars:
         PORTAL_URL: "portal.reemo.test"
         PORTAL_TYPE: "user"
+        SYSLOG_FACILITY_TRAEFIK: "local5"
         TRAEFIK_SSL_CERTS:
           - cert_file: "{{ inventory_dir }}/portal.crt"
             key_file: "{{ inventory_dir }}/portal.key"
@@ -23,6 +25,7 @@ portal_manager:
       vars:
         PORTAL_URL: "admin.reemo.test"
         PORTAL_TYPE: "admin"
+        TRAEFIK_PROMETHEUS_ENABLE: true
         PORTAL_URL_RESTRICT_IP: "127.0.0.1,ADDRESS(portaladmin1),ADDRESS(portaluser1)"
       hosts:
         portaladmin1: {ansible_host: "ADDRESS(portaladmin1)"}
@@ -57,9 +60,13 @@ pub fn tell() {
     // The inventory names a certificate: it is there before the hosts are.
     let site = Site::raise("split", &["portaluser1", "portaladmin1", "api1"], GROUPS);
     certificate(&site);
+    listen(&site);
     site.step("apply: three Swarms from one inventory", |s| s.install());
     site.step("each has its services, the api's first", order);
     site.step("the portals: names, certificate, types, who may come in", portals);
+    site.step("syslog: facility, tag, and the document's two searches", syslog);
+    site.step("a new certificate reaches users, and restarts nothing", renewed);
+    site.step("metrics: inside, not outside", metrics);
     site.step("to the api leads one way, and only with a certificate", one_way);
     site.step("again: nothing to do", |s| s.settled());
     site.done();
@@ -73,7 +80,7 @@ fn certificate(site: &Site) {
         .args(["-subj", "/CN=portal.reemo.test", "-addext", "subjectAltName=DNS:portal.reemo.test"])
         .args(["-keyout", "portal.key", "-out", "portal.crt"])
         .current_dir(site.fleet.control());
-    let ended = command::run(command, "", std::time::Duration::from_secs(20));
+    let ended = command::run(command, "", Duration::from_secs(20));
     assert!(ended.success(), "{}", ended.err);
 }
 
@@ -103,10 +110,7 @@ fn portals(site: &Site) {
     let resolve = format!("portal.reemo.test:443:{}", address("portaluser1"));
     curl.args(["--silent", "--fail", "--cacert", "portal.crt", "--resolve", &resolve, "https://portal.reemo.test/"]);
     curl.current_dir(site.fleet.control());
-    assert!(
-        command::run(curl, "", std::time::Duration::from_secs(20)).success(),
-        "the site's own certificate is shown"
-    );
+    assert!(command::run(curl, "", Duration::from_secs(20)).success(), "the site's own certificate is shown");
     // Administrators: this machine is none of the addresses that may come in; the users' host is.
     assert_eq!(web::get(&address("portaladmin1"), 443, "admin.reemo.test", "/").status, 403);
     let ask = |name: &str| {
@@ -144,7 +148,7 @@ fn one_way(site: &Site) {
         let mut curl = std::process::Command::new("curl");
         curl.args(["--silent", "--show-error", "--max-time", "10", "--resolve", &entry, "https://reemo_api:8444/live"]);
         curl.args(identity).args(["--write-out", "%{http_code}", "--output", "/dev/null"]);
-        command::run(curl, "", std::time::Duration::from_secs(20))
+        command::run(curl, "", Duration::from_secs(20))
     };
     let identity = site.certificate_of("portaluser1", "reemo_portal");
     let with = ask(&identity);
@@ -156,4 +160,75 @@ fn one_way(site: &Site) {
         without.out,
         without.err
     );
+}
+
+/// What its administrator would add to see one facility on its own.
+fn listen(site: &Site) {
+    const RULE: &str = "echo 'local5.* /var/log/local5.log' >/etc/rsyslog.d/10-local5.conf; systemctl restart rsyslog";
+    site.fleet.sh(site.fleet.host("portaluser1"), RULE);
+}
+
+/// The lines of the access log stand in the node's own syslog, under the facility that was asked for.
+fn syslog(site: &Site) {
+    let user = site.fleet.host("portaluser1");
+    // Something to be found: users get 503 while the maintenance page is shown.
+    site.tool.run(&["maintenance", "on"]).ends_with(0);
+    let began = Instant::now();
+    while web::get(&user.address, 443, "portal.reemo.test", "/").status != 503 {
+        assert!(began.elapsed() < Duration::from_secs(10), "the page is not shown");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    // A portal for administrators never shows it.
+    let shown = "test -e /etc/reemo/traefik/dynamic/maintenance.yml";
+    assert!(
+        !site.fleet.try_sh(site.fleet.host("portaladmin1"), shown, "").success(),
+        "administrators keep their portal"
+    );
+    site.tool.run(&["maintenance", "off"]).ends_with(0);
+
+    let search = r#"grep _traefik /var/log/syslog | grep '" 5[0-9][0-9] [0-9]'"#;
+    let found = site.tool.run(&["exec", "portaluser_manager", "--", search]).ends_with(0);
+    let line = found.out.lines().find(|l| l.contains("reemo_traefik[")).unwrap_or_else(|| panic!("{}", found.out));
+    assert!(line.contains("\"GET / HTTP/1.1\" 503 "), "common log format: {line}");
+    // The other one; a line it looks for, as a service would write it.
+    site.fleet.sh(user, "logger -t reemo_portal '10.0.0.9 - - \"GET /api/x HTTP/1.1\" 500 17'");
+    let search = "grep ' 500 [0-9]' /var/log/syslog";
+    site.tool.run(&["exec", "portaluser_manager", "--", search]).ends_with(0).says("\" 500 17");
+
+    let own = site.fleet.sh(user, "cat /var/log/local5.log");
+    assert!(own.contains("reemo_traefik["), "the facility is local5:\n{own}");
+    for other in ["reemo_portal[", "reemo_signal1["] {
+        assert!(!own.contains(other), "{other} has another facility:\n{own}");
+        let all = site.fleet.sh(user, &format!("grep -cF '{other}' /var/log/syslog || true"));
+        assert_ne!(all.trim(), "0", "{other} is in the syslog");
+    }
+}
+
+fn renewed(site: &Site) {
+    let tasks = swarm::running_tasks(&site.fleet, site.fleet.host("portaluser1"));
+    let serial = |site: &Site| {
+        let address = &site.fleet.host("portaluser1").address;
+        let mut ask = std::process::Command::new("sh");
+        let line = "openssl s_client -connect \"$0:443\" -servername portal.reemo.test </dev/null 2>/dev/null | openssl x509 -noout -serial";
+        ask.args(["-c", line, address]);
+        command::run(ask, "", Duration::from_secs(20)).out
+    };
+    let before = serial(site);
+    certificate(site);
+    site.tool.run(&["apply"]).ends_with(0);
+    let began = Instant::now();
+    while serial(site) == before {
+        assert!(began.elapsed() < Duration::from_secs(10), "still the old certificate: {before}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(swarm::running_tasks(&site.fleet, site.fleet.host("portaluser1")), tasks, "no copy was restarted");
+}
+
+fn metrics(site: &Site) {
+    let admin = site.fleet.host("portaladmin1");
+    assert!(!site.open("portaluser1", "portaladmin1", 8083), "the metrics are public");
+    let ask = "timeout 10 nsenter -t \"$pid\" -n bash -c 'exec 3<>/dev/tcp/127.0.0.1/8083; \
+               printf \"GET /metrics HTTP/1.0\\r\\n\\r\\n\" >&3; cat <&3'";
+    let seen = site.fleet.sh(admin, &format!("{}{ask}", swarm::pid_of("traefik")));
+    assert!(seen.contains("traefik_entrypoint_requests_total"), "{seen}");
 }
