@@ -24,6 +24,8 @@ pub enum Command {
     Plan(ApplyArgs),
     /// Clusters, nodes, services, images, health.
     Status(StatusArgs),
+    /// One line and an exit code for supervision: is everything there, and healthy?
+    Check(CheckArgs),
     /// Show or lift the maintenance page on the users' portal.
     Maintenance(MaintenanceArgs),
     /// Print the task graph.
@@ -190,6 +192,20 @@ pub struct ApplyArgs {
     /// Read and check everything that can be checked without connecting, and stop.
     #[arg(long = "syntax-check")]
     pub syntax_check: bool,
+}
+
+/// `check`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct CheckArgs {
+    /// Inventory.
+    #[command(flatten)]
+    pub inventory: InventoryOptions,
+    /// Login.
+    #[command(flatten)]
+    pub connect: ConnectOptions,
+    /// Nagios' line and exit codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+    #[arg(long)]
+    pub nagios: bool,
 }
 
 /// Arguments of `status`.

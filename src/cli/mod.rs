@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod args;
+mod check;
 mod disk;
 mod embed;
 mod exec;
@@ -30,6 +31,7 @@ pub async fn main(cli: Cli) -> u8 {
         Command::Plan(args) => apply::run(args, "plan").await,
         Command::Maintenance(args) => apply::maintenance(args).await,
         Command::Status(args) => status::run(args).await,
+        Command::Check(args) => check::run(args).await,
         Command::Graph(args) => graph::run(args),
         Command::Exec(args) => exec::run(args).await,
         Command::Logs(args) => exec::logs(args).await,

@@ -24,11 +24,7 @@ pub async fn run(args: &StatusArgs) -> Result<u8, Exit> {
     let graph = graph::compile(&ready.site).map_err(|e| Exit::invalid(e.to_string()))?;
     let mut fleet = Fleet::connect(&ready.site, probes(&ready.site, &graph), args.connect.forks).await;
     let world = fleet.first_look(&ready.site).await.map_err(|e| Exit::failed(e.cause))?;
-    let mut clusters = Vec::new();
-    for name in ready.site.clusters.keys() {
-        clusters.push(cluster(&ready.site, &fleet, &world, name).await);
-    }
-    let document = json!({"schema": 1, "clusters": clusters});
+    let document = document(&ready.site, &fleet, &world).await;
     let mut printer = output::printer(&args.output);
     match args.output.format {
         Format::Text => printer.print(&in_text(&document, printer.out)),
@@ -38,6 +34,15 @@ pub async fn run(args: &StatusArgs) -> Result<u8, Exit> {
         printer.error(&format!("{host}: {}", error.message), &error.hint);
     }
     Ok(if fleet.unreachable.is_empty() { 0 } else { 4 })
+}
+
+/// What is there, as `--format json` prints it.
+pub async fn document(site: &Arc<Site>, fleet: &Fleet, world: &World) -> Value {
+    let mut clusters = Vec::new();
+    for name in site.clusters.keys() {
+        clusters.push(cluster(site, fleet, world, name).await);
+    }
+    json!({"schema": 1, "clusters": clusters})
 }
 
 async fn cluster(site: &Arc<Site>, fleet: &Fleet, world: &World, name: &str) -> Value {
@@ -53,7 +58,11 @@ async fn cluster(site: &Arc<Site>, fleet: &Fleet, world: &World, name: &str) -> 
                 "host": host,
                 "reachable": view.is_some_and(|v| v.reachable),
                 "engine": engine.map(|e| &e.version),
-                "swarm": engine.map_or("no engine", |e| if e.manager { "manager" } else { e.swarm_state.as_str() }),
+                "swarm": engine.map_or("no engine", |e| match e.swarm_state.as_str() {
+                    _ if e.manager => "manager",
+                    "active" => "worker",
+                    state => state,
+                }),
                 "state": node.map(|n| text(n, &["Status", "State"])),
                 "availability": node.map(|n| text(n, &["Spec", "Availability"])),
                 "leader": node.and_then(|n| at(n, &["ManagerStatus", "Leader"])).and_then(Value::as_bool).unwrap_or(false),
