@@ -67,6 +67,7 @@ pub fn tell() {
     site.step("syslog: facility, tag, and the document's two searches", syslog);
     site.step("a new certificate reaches users, and restarts nothing", renewed);
     site.step("metrics: inside, not outside", metrics);
+    site.step("supervision: one line and a code", supervised);
     site.step("to the api leads one way, and only with a certificate", one_way);
     site.step("again: nothing to do", |s| s.settled());
     site.done();
@@ -231,4 +232,20 @@ fn metrics(site: &Site) {
                printf \"GET /metrics HTTP/1.0\\r\\n\\r\\n\" >&3; cat <&3'";
     let seen = site.fleet.sh(admin, &format!("{}{ask}", swarm::pid_of("traefik")));
     assert!(seen.contains("traefik_entrypoint_requests_total"), "{seen}");
+}
+
+fn supervised(site: &Site) {
+    let fine = site.tool.run(&["check", "--nagios"]).ends_with(0);
+    assert!(fine.out.starts_with("REEMO OK - 3 nodes, ") && fine.out.contains(" services=20;;;0;20"), "{}", fine.out);
+    // A service that fits nowhere any more, by somebody's hand.
+    let api = site.fleet.host("api1");
+    site.fleet.sh(api, "docker service update --detach --constraint-add node.labels.nowhere==1 reemo_apicron");
+    let began = Instant::now();
+    while swarm::replicas(&site.fleet, api)["reemo_apicron"].0 > 0 {
+        assert!(began.elapsed() < Duration::from_secs(60), "it does not stop");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    site.tool.run(&["check", "--nagios"]).ends_with(2).says("REEMO CRITICAL - reemo_apicron 0/1 on api_manager");
+    site.tool.run(&["apply"]).ends_with(0).says("reemo_apicron");
+    site.tool.run(&["check"]).ends_with(0).says("REEMO OK");
 }
