@@ -53,6 +53,7 @@ pub fn tell() {
     });
     site.step("the farm: managers, workers, images at hand", farm);
     site.step("its entry lets in one service, and passes it to the Docker API", entries);
+    site.step("a relay that is started at run time serves users on 443", relay);
     site.step("again: nothing to do", |s| s.settled());
     site.step("a second farm, later", second);
     site.step("again: nothing to do", |s| s.settled());
@@ -168,6 +169,46 @@ fn entries(site: &Site) {
     assert!(site.fleet.sh(site.fleet.host("farm1"), list).contains("session-of-the-test"));
     let remove = "https://reemo_provision:8443/containers/session-of-the-test";
     assert!(ask(site, "farm1", "reemo_provision", &proapi, &["--request", "DELETE", remove]).out.ends_with("\n204"));
+}
+
+/// A relay as the platform starts one: a container by the entry of the relays, found by their Traefik on 443.
+fn relay(site: &Site) {
+    let identity = site.certificate_of("infra1", "reemo_prorelayapi");
+    // What stands for a relay here serves a file: busybox, which is in that image.
+    let body = json!({
+        "Image": "registry.reemo.io/reemoinfranginx:1.22",
+        "Entrypoint": ["/bin/busybox"],
+        "Cmd": ["httpd", "-f", "-p", "8081", "-h", "/etc"],
+        "Labels": {
+            "traefik.enable": "true",
+            "traefik.http.routers.session.rule": "Host(`relays.reemo.test`)",
+            "traefik.http.services.session.loadbalancer.server.port": "8081",
+        },
+        "HostConfig": {"NetworkMode": "external"},
+    });
+    let post = |path: &str, body: &str| {
+        let url = format!("https://reemo_relayws:8443/containers/{path}");
+        ask(
+            site,
+            "relays1",
+            "reemo_relayws",
+            &identity,
+            &["--header", "Content-Type: application/json", "--data", body, &url],
+        )
+    };
+    let made = post("create?name=relay-of-the-test", &body.to_string());
+    assert!(made.out.ends_with("\n201"), "{} {}", made.out, made.err);
+    let started = post("relay-of-the-test/start", "");
+    assert!(started.out.ends_with("\n204"), "{} {}", started.out, started.err);
+    let began = Instant::now();
+    let address = &site.fleet.host("relays1").address;
+    while web::get(address, 443, "relays.reemo.test", "/passwd").status != 200 {
+        assert!(began.elapsed() < Duration::from_secs(30), "users do not reach the relay");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let remove = "https://reemo_relayws:8443/containers/relay-of-the-test?force=true";
+    let gone = ask(site, "relays1", "reemo_relayws", &identity, &["--request", "DELETE", remove]);
+    assert!(gone.out.ends_with("\n204"), "{} {}", gone.out, gone.err);
 }
 
 /// Topology 7: another farm is written into the inventory, and only it and its gateway are new.
