@@ -194,7 +194,7 @@ mod tests {
     fn a_broken_link_is_named() {
         let tree = json!({"status": "KO", "services": {"signal": {"status": "OK"}, "api": {"status": "KO", "services": {
             "db": {"status": "KO"}, "container-providers": [{"name": "Paris", "status": "OK"}, {"name": "Lyon", "status": "KO"}]}}}});
-        assert_eq!(broken(&tree), ["api/container-providers/Lyon", "api/db"]);
+        assert_eq!(broken(&tree), ["api/db", "api/container-providers/Lyon"]);
         assert_eq!(broken(&json!({"status": "KO"})), ["KO"]);
     }
 }
