@@ -116,7 +116,7 @@ fn judge(seen: &Seen) -> (State, String) {
             }
         }
     }
-    found.sort_by(|a, b| b.0.cmp(&a.0));
+    found.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
     let state = found.first().map_or(State::Ok, |(s, _)| *s);
     let said = match found.is_empty() {
         true if asked == 0 => format!("{ready} nodes, {services} services (HEALTHCHECK_ENABLE is off)"),
