@@ -1,6 +1,8 @@
 //! The ready queue: which tasks may run now. A pure state machine over integers; it knows nothing of
 //! hosts, time or what a task does.
 
+use std::collections::BTreeSet;
+
 /// State of one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -17,6 +19,8 @@ enum State {
 #[derive(Clone, Debug)]
 pub struct Schedule {
     state: Vec<State>,
+    /// Those in state `Ready`: looking through all of them at each step would cost their square.
+    ready: BTreeSet<usize>,
     missing: Vec<usize>,
     dependents: Vec<Vec<usize>>,
 }
@@ -32,19 +36,15 @@ impl Schedule {
         }
         let missing: Vec<usize> = dependencies.iter().map(Vec::len).collect();
         let state = missing.iter().map(|&m| if m == 0 { State::Ready } else { State::Waiting }).collect();
-        Schedule { state, missing, dependents }
+        let ready = (0..missing.len()).filter(|&task| missing[task] == 0).collect();
+        Schedule { state, ready, missing, dependents }
     }
 
     /// Takes every task that may run now, in index order, and marks them running.
     pub fn take_ready(&mut self) -> Vec<usize> {
-        let mut ready = Vec::new();
-        for (task, state) in self.state.iter_mut().enumerate() {
-            if *state == State::Ready {
-                *state = State::Running;
-                ready.push(task);
-            }
-        }
-        ready
+        let ready = std::mem::take(&mut self.ready);
+        ready.iter().for_each(|&task| self.state[task] = State::Running);
+        ready.into_iter().collect()
     }
 
     /// The task succeeded: dependents that have all they need become ready.
@@ -55,6 +55,7 @@ impl Schedule {
             self.missing[dependent] -= 1;
             if self.missing[dependent] == 0 && self.state[dependent] == State::Waiting {
                 self.state[dependent] = State::Ready;
+                self.ready.insert(dependent);
             }
         }
     }
@@ -67,6 +68,7 @@ impl Schedule {
         while let Some(next) = stack.pop() {
             if matches!(self.state[next], State::Waiting | State::Ready) {
                 self.state[next] = State::Blocked;
+                self.ready.remove(&next);
                 blocked.push(next);
                 stack.extend(&self.dependents[next]);
             }
