@@ -34,8 +34,9 @@ const DRIFTS: [(usize, &str, &[&str]); 19] = [
     ),
     (
         0,
-        "docker service update -dq --secret-rm $(docker secret ls -q --filter name=reemo_provision.tls.key) reemo_provision",
-        &["reemo_provision", "Secrets"],
+        "docker service update -dq --secret-rm $(docker service inspect -f \
+         '{{(index .Spec.TaskTemplate.ContainerSpec.Secrets 0).SecretName}}' reemo_signal2) reemo_signal2",
+        &["reemo_signal2", "Secrets."],
     ),
     (
         0,
