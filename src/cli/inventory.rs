@@ -10,9 +10,9 @@ use reemo_model::vars::{Vars, extra};
 
 use super::args::{ConnectOptions, InventoryAction, InventoryArgs, OutputArgs};
 use super::disk::Disk;
-use super::output;
 use super::prepare::{self, Exit};
 use super::vault::passwords;
+use super::{load, output};
 
 /// Runs it.
 pub fn run(args: &InventoryArgs) -> Result<u8, Exit> {
@@ -45,7 +45,8 @@ pub fn run(args: &InventoryArgs) -> Result<u8, Exit> {
     let limit = match args.inventory.limit.as_slice() {
         [] => None,
         parts => {
-            let chosen = pattern::select_parts(&inventory, parts).map_err(|e| Exit::usage(e.to_string()))?;
+            let chosen =
+                pattern::select_parts(&inventory, &load::words(parts)?).map_err(|e| Exit::usage(e.to_string()))?;
             Some(chosen.hosts)
         }
     };

@@ -121,6 +121,15 @@ fn limit(inventory: &Inventory, parts: &[String]) -> Result<Option<Vec<String>>,
     if parts.is_empty() {
         return Ok(None);
     }
+    let chosen = pattern::select_parts(inventory, &words(parts)?).map_err(|e| Exit::usage(e.to_string()))?;
+    match chosen.unmatched.first() {
+        Some(part) => Err(Exit::usage(format!("--limit: {part}"))),
+        None => Ok(Some(chosen.hosts)),
+    }
+}
+
+/// The patterns of every `--limit`: what stands there, and the lines of the files named with `@`.
+pub fn words(parts: &[String]) -> Result<Vec<String>, Exit> {
     let mut words = Vec::new();
     for part in parts {
         match part.strip_prefix('@') {
@@ -131,9 +140,5 @@ fn limit(inventory: &Inventory, parts: &[String]) -> Result<Option<Vec<String>>,
             None => words.push(part.clone()),
         }
     }
-    let chosen = pattern::select_parts(inventory, &words).map_err(|e| Exit::usage(e.to_string()))?;
-    match chosen.unmatched.first() {
-        Some(part) => Err(Exit::usage(format!("--limit: {part}"))),
-        None => Ok(Some(chosen.hosts)),
-    }
+    Ok(words)
 }

@@ -65,13 +65,14 @@ pub fn split(pattern: &str) -> Vec<String> {
 
 /// The hosts a pattern selects.
 pub fn select(inventory: &Inventory, pattern: &str) -> Result<Selection, PatternError> {
-    select_parts(inventory, &split(pattern))
+    select_parts(inventory, &[pattern.to_owned()])
 }
 
-/// The hosts of several parts together (for `@file`, one part a line).
-pub fn select_parts(inventory: &Inventory, parts: &[String]) -> Result<Selection, PatternError> {
+/// The hosts of several patterns together (of several `-l`, or the lines of a `@file`).
+pub fn select_parts(inventory: &Inventory, patterns: &[String]) -> Result<Selection, PatternError> {
     let (mut plain, mut both, mut not) = (Vec::new(), Vec::new(), Vec::new());
-    for part in parts {
+    let parts: Vec<String> = patterns.iter().flat_map(|pattern| split(pattern)).collect();
+    for part in &parts {
         match part.as_bytes().first() {
             Some(b'!') => not.push(&part[1..]),
             Some(b'&') => both.push(&part[1..]),
