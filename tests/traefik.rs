@@ -109,5 +109,5 @@ fn schemas_refuse_what_is_wrong() {
     for validator in [&v2, &v3] {
         assert!(!problems(validator, &list("ipAlowList")).is_empty());
     }
-    assert!(!problems(&schema("traefik-v3.json"), &json!({"entrypoints": {}})).is_empty());
+    assert!(!problems(&schema("traefik-v3.json"), &json!({"entryPoints": {"web": {"adress": ":80"}}})).is_empty());
 }
