@@ -2,16 +2,24 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches};
 use reemo_infra::cli::{self, args::Cli};
 
 /// A wrong command line (clap's own code, 2, means a failed host here).
 const USAGE: u8 = 5;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let words: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
+    if let Some(exit) = cli::pasted::recognise(&words) {
+        return ExitCode::from(cli::report(&exit));
+    }
+    let matches = Cli::command().try_get_matches();
+    let cli = match matches.and_then(|m| Ok((Cli::from_arg_matches(&m)?, m))) {
+        Ok((mut cli, matches)) => {
+            cli::config::settle(&mut cli, &matches, cli::config::read());
+            cli
+        }
         Err(e) => {
             let _ = e.print();
             let fine = matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);

@@ -1,9 +1,11 @@
 //! The command line. Flags keep Ansible's letters.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::config::Config;
 use super::vault::args::{VaultArgs, VaultOptions};
 
 /// Installs and runs the Reemo platform from an Ansible inventory, over SSH, without Ansible.
@@ -40,6 +42,10 @@ pub enum Command {
     Inventory(InventoryArgs),
     /// Encrypt, read and change files and values as `ansible-vault` does.
     Vault(VaultArgs),
+    /// Say where the value of a host's variable comes from, and which definitions it beat.
+    Explain(ExplainArgs),
+    /// Print what is known about variables: for editors, for people.
+    Docs(DocsArgs),
     /// Play a scripted run, to look at the output.
     #[command(hide = true)]
     UiDemo(OutputArgs),
@@ -63,6 +69,9 @@ pub struct InventoryOptions {
     /// Role files that override the built-in ones, key by key: DIR/*.yml and DIR/templates/.
     #[arg(long, value_name = "DIR")]
     pub roles: Option<PathBuf>,
+    /// Folder whose group_vars/ and host_vars/ count as the playbook's; default: playbooks/.
+    #[arg(long, value_name = "DIR")]
+    pub playbook_dir: Option<PathBuf>,
     /// Folder of the internal certificates; default: `.reemo/<name of the inventory>` beside the inventory.
     #[arg(long, value_name = "DIR", env = "REEMO_PKI_DIR")]
     pub pki_dir: Option<PathBuf>,
@@ -72,6 +81,9 @@ pub struct InventoryOptions {
     /// Vault passwords.
     #[command(flatten)]
     pub vault: VaultOptions,
+    /// `ansible.cfg` and the environment.
+    #[arg(skip)]
+    pub config: Arc<Config>,
 }
 
 /// How to log in.
@@ -107,6 +119,9 @@ pub struct ConnectOptions {
     /// Hosts worked on at the same time.
     #[arg(short = 'f', long = "forks", value_name = "N", default_value_t = 50)]
     pub forks: usize,
+    /// `ansible.cfg` and the environment.
+    #[arg(skip)]
+    pub config: Arc<Config>,
 }
 
 /// What is printed.
@@ -337,4 +352,38 @@ pub struct InventoryArgs {
 pub enum InventoryAction {
     /// Check everything the roles know, without connecting.
     Validate,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// A host of the inventory.
+    pub host: String,
+    /// A variable.
+    pub variable: String,
+    /// Inventory.
+    #[command(flatten)]
+    pub inventory: InventoryOptions,
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Arguments of `docs`.
+#[derive(Debug, Clone, Args)]
+pub struct DocsArgs {
+    /// What to print.
+    pub what: Docs,
+    /// Role files that override the built-in ones.
+    #[arg(long, value_name = "DIR")]
+    pub roles: Option<PathBuf>,
+}
+
+/// What `docs` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Docs {
+    /// A JSON Schema of inventories, for editors.
+    Schema,
+    /// The page of all variables, in Markdown.
+    Variables,
 }

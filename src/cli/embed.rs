@@ -1,21 +1,25 @@
 //! The roles and templates inside the binary, and the folder that may override them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
-use reemo_model::catalogue::{Catalogue, RoleError};
+use reemo_model::catalogue::{Catalogue, RoleError, RoleLayer};
+use reemo_model::diag::{Diagnostic, Place};
 
 static ROLES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/roles");
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
 /// The catalogue, with the files of `over` laid over the built-in ones.
 pub fn catalogue(over: Option<&Path>) -> Result<Catalogue, RoleError> {
-    let mut layers = vec![built_in(&ROLES, "yml")];
+    let mut layers = vec![RoleLayer { root: PathBuf::from("roles"), files: built_in(&ROLES, "yml") }];
     let mut templates = built_in(&TEMPLATES, "");
     if let Some(dir) = over {
-        let broken = |e: std::io::Error| RoleError { file: dir.display().to_string(), why: e.to_string() };
-        layers.push(folder(dir, dir, "yml").map_err(broken)?);
+        let broken = |e: std::io::Error| {
+            let error = Diagnostic::error("role", format!("the role files of `--roles` cannot be read: {e}"));
+            RoleError(error.at(Place::file(dir)).help("give a folder of *.yml files, readable and in UTF-8").into())
+        };
+        layers.push(RoleLayer { root: dir.to_path_buf(), files: folder(dir, dir, "yml").map_err(broken)? });
         let inner = dir.join("templates");
         if inner.is_dir() {
             templates.extend(folder(&inner, &inner, "").map_err(broken)?);

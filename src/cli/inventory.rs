@@ -1,6 +1,7 @@
 //! `inventory`: read, check and print, without a connection. What it prints is what `ansible-inventory`
 //! prints; role checks belong to `validate`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use reemo_model::diag::Diagnostics;
@@ -12,7 +13,10 @@ use super::args::{ConnectOptions, InventoryAction, InventoryArgs, OutputArgs};
 use super::disk::Disk;
 use super::prepare::{self, Exit};
 use super::vault::passwords;
-use super::{load, output};
+use super::{explain, load, output, playbook};
+
+/// Names of this machine; Ansible has it in every inventory, in no group and in no list.
+const LOCALHOST: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// Runs it.
 pub fn run(args: &InventoryArgs) -> Result<u8, Exit> {
@@ -29,9 +33,17 @@ pub fn run(args: &InventoryArgs) -> Result<u8, Exit> {
     if args.inventory.inventory.is_empty() {
         return Err(Exit::usage("no inventory was given: -i inventory.yml"));
     }
+    // What only runs care for is no business of a listing.
+    let config = &args.inventory.config;
+    let mut diagnostics: Diagnostics =
+        config.diagnostics.iter().filter(|d| d.is_error() || d.code == "ansible-cfg-writable").cloned().collect();
+    let playbook_dir = playbook::of_listing(&args.inventory, &mut diagnostics);
     let disk = Disk { vault: Arc::new(passwords::gather(&args.inventory.vault)?) };
-    let read = inventory::load(&disk, &args.inventory.inventory, &Default::default());
-    let (mut texts, mut diagnostics) = (read.texts, Diagnostics::new());
+    let options =
+        inventory::Options { working_dir: Some(PathBuf::from(".")), ..load::reading(&args.inventory, playbook_dir) };
+    let read = inventory::load(&disk, &args.inventory.inventory, &options);
+    let mut texts = read.texts;
+    texts.extend(config.texts.clone());
     diagnostics.extend(read.diagnostics);
     let extra = extra::parse(&args.inventory.extra_vars, &disk, &mut texts, &mut diagnostics);
     diagnostics.attach(&texts);
@@ -50,13 +62,14 @@ pub fn run(args: &InventoryArgs) -> Result<u8, Exit> {
             Some(chosen.hosts)
         }
     };
-    let vars = Vars::new(inventory.clone()).with_extra(extra).with_vault(disk.vault);
+    let vars = Vars::new(inventory.clone()).with_merge(config.settings.merge).with_extra(extra).with_vault(disk.vault);
     let shown = Printer::new(&vars, Format { export: args.export, limit: limit.as_deref() });
     let text = if let Some(host) = &args.host {
-        if inventory.host(host).is_none() {
-            return Err(Exit::usage(format!("there is no host `{host}` in this inventory")));
+        match inventory.host(host) {
+            Some(_) => shown.host_text(host),
+            None if LOCALHOST.contains(&host.as_str()) => shown.localhost_text(host),
+            None => return Err(explain::no_host(&inventory, host)),
         }
-        shown.host_text(host)
     } else if args.graph {
         let graph = shown.graph("all", args.vars).map_err(|problem| {
             let mut problems = Diagnostics::from(problem);

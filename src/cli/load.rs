@@ -1,11 +1,11 @@
 //! Reading inventory, variables and roles, and checking all of it, without a connection.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use reemo_model::catalogue::Catalogue;
 use reemo_model::declare::{Declarations, check};
-use reemo_model::diag::{Diagnostic, Diagnostics, Texts};
+use reemo_model::diag::{Diagnostic, Diagnostics, Located, Place, Texts};
 use reemo_model::inventory::{self, Cluster, Inventory, pattern};
 use reemo_model::options;
 use reemo_model::template::Engine;
@@ -15,10 +15,10 @@ use reemo_pki::Store;
 
 use super::args::{ConnectOptions, InventoryOptions};
 use super::disk::Disk;
-use super::embed;
 use super::lookup::Outside;
 use super::prepare::Exit;
 use super::vault::passwords;
+use super::{embed, playbook};
 
 /// Everything that was read.
 pub struct Loaded {
@@ -44,35 +44,87 @@ pub struct Loaded {
     pub(super) engine: OnceLock<(Arc<Store>, Engine)>,
 }
 
-/// Reads; what is wrong goes to `diagnostics`. Only what leaves nothing to check further is an `Err`.
+/// What is read before anything is held against the roles.
+pub struct Read {
+    /// Variables of all hosts, role defaults included.
+    pub vars: Arc<Vars>,
+    /// Roles.
+    pub catalogue: Catalogue,
+    /// Their variables.
+    pub declarations: Declarations,
+    /// Texts of the files, for messages.
+    pub texts: Texts,
+    /// A source could not be read, or only a part of it.
+    pub unread: bool,
+}
+
+/// Reads sources, `-e`, `ansible.cfg` and roles. Only what leaves nothing to check further is an `Err`.
+pub fn read(options: &InventoryOptions, diagnostics: &mut Diagnostics) -> Result<Read, Exit> {
+    if options.inventory.is_empty() {
+        return Err(Exit::usage("no inventory was given: -i inventory.yml"));
+    }
+    let catalogue = embed::catalogue(options.roles.as_deref()).map_err(|e| Exit::invalid(e.to_string()))?;
+    let declarations = Declarations::of(&catalogue).map_err(|e| Exit::invalid(e.to_string()))?;
+    diagnostics.extend(options.config.diagnostics.clone());
+    let playbook_dir = playbook::of_run(options, diagnostics);
+    let sources = present(&options.inventory, diagnostics);
+    let disk = Disk { vault: Arc::new(passwords::gather(&options.vault)?) };
+    let read = inventory::load(&disk, &sources, &reading(options, playbook_dir.clone()));
+    let mut texts = read.texts;
+    texts.extend(catalogue.places.texts.clone());
+    texts.extend(options.config.texts.clone());
+    let read_badly = read.diagnostics.strict();
+    let unread = read_badly.has_errors() || sources.len() < options.inventory.len();
+    diagnostics.extend(read_badly);
+    let extra = extra::parse(&options.extra_vars, &disk, &mut texts, diagnostics);
+    texts.hide(declarations.secret_names().map(str::to_owned));
+    let mut vars = Vars::new(Arc::new(read.inventory))
+        .with_declarations(&declarations)
+        .with_merge(options.config.settings.merge)
+        .with_extra(extra)
+        .with_vault(disk.vault)
+        .with_encrypted(texts.encrypted_files());
+    if let Some(dir) = playbook_dir {
+        vars = vars.with_playbook_dir(std::path::absolute(&dir).unwrap_or(dir));
+    }
+    let vars = Arc::new(vars);
+    vault::register(&vars, &texts);
+    Ok(Read { vars, catalogue, declarations, texts, unread })
+}
+
+/// How sources are read, as `ansible.cfg` says.
+pub fn reading(options: &InventoryOptions, playbook_dir: Option<PathBuf>) -> inventory::Options {
+    let list = |found: &Option<Located<Vec<String>>>| found.as_ref().map(|found| found.value.clone());
+    let settings = &options.config.settings;
+    let patterns = list(&settings.ignore_patterns).unwrap_or_default();
+    let ignore = inventory::Ignore { extensions: list(&settings.ignore_extensions), patterns };
+    inventory::Options { playbook_dir, working_dir: None, ignore }
+}
+
+/// The sources that are there; the others are said.
+fn present(sources: &[String], diagnostics: &mut Diagnostics) -> Vec<String> {
+    let mut there = Vec::new();
+    for source in sources {
+        match std::fs::metadata(Path::new(source)) {
+            Err(e) if !source.contains(',') => diagnostics.push(
+                Diagnostic::error("inventory-unreadable", format!("cannot read the inventory `{source}`: {e}"))
+                    .at(Place::file(source))
+                    .help("give a file, a directory, or hosts with a comma: `-i host1,`"),
+            ),
+            _ => there.push(source.clone()),
+        }
+    }
+    there
+}
+
+/// Reads and holds it against the roles; what is wrong goes to `diagnostics`.
 pub fn load(
     options: &InventoryOptions,
     connect: &ConnectOptions,
     diagnostics: &mut Diagnostics,
 ) -> Result<Loaded, Exit> {
-    if options.inventory.is_empty() {
-        return Err(Exit::usage("no inventory was given: -i inventory.yml"));
-    }
-    let catalogue = embed::catalogue(options.roles.as_deref()).map_err(|e| Exit::invalid(e.to_string()))?;
-    let declarations = Declarations::read(&catalogue.variables).map_err(Exit::invalid)?;
-    for source in options.inventory.iter().filter(|s| !s.contains(',')) {
-        if let Err(e) = std::fs::metadata(Path::new(source)) {
-            let hint = "give a file, a directory, or hosts with a comma: `-i host1,`".into();
-            return Err(Exit { hint, ..Exit::invalid(format!("cannot read the inventory `{source}`: {e}")) });
-        }
-    }
-    let disk = Disk { vault: Arc::new(passwords::gather(&options.vault)?) };
-    let read = inventory::load(&disk, &options.inventory, &Default::default());
-    let mut texts = read.texts;
-    let read_badly = read.diagnostics.strict();
-    let unread = read_badly.has_errors();
-    diagnostics.extend(read_badly);
-    let extra = extra::parse(&options.extra_vars, &disk, &mut texts, diagnostics);
-    texts.hide(declarations.secret_names().map(str::to_owned));
-    let inventory = Arc::new(read.inventory);
-    let vars = Vars::new(inventory.clone()).with_declarations(&declarations).with_extra(extra);
-    let vars = Arc::new(vars.with_vault(disk.vault).with_encrypted(texts.encrypted_files()));
-    vault::register(&vars, &texts);
+    let Read { vars, catalogue, declarations, texts, unread } = read(options, diagnostics)?;
+    let inventory = Arc::clone(vars.inventory());
     let outside = Arc::new(Outside::new(&options.inventory, options.allow_pipe));
     let checked = check(&vars, &declarations, &Engine::in_world(outside.clone(), |_| {}));
     // A file that cannot be read is why there are no hosts: that is said already.
@@ -80,9 +132,14 @@ pub fn load(
     diagnostics.extend(checked.diagnostics.into_iter().filter(|d| !known(d)).collect());
     diagnostics.extend(options::check(&inventory, vars.extra(), &catalogue));
     without_effect(&inventory, diagnostics);
-    let limit = limit(&inventory, &options.limit)?;
     let platform = checked.clusters;
     let mut clusters = platform.clone();
+    let limit = match limit(&inventory, &options.limit) {
+        Ok(limit) => limit,
+        // What is wrong with the inventory comes first: it may be why the pattern fits nothing.
+        Err(_) if diagnostics.has_errors() => None,
+        Err(exit) => return Err(exit),
+    };
     if let Some(chosen) = &limit {
         clusters.retain(|c| c.hosts.iter().any(|h| chosen.contains(h)));
         if clusters.is_empty() && !diagnostics.has_errors() {
@@ -104,7 +161,7 @@ pub fn load(
 }
 
 /// Variables that are read for the inventory's sake, and do nothing yet: nothing is silently ignored.
-const WITHOUT_EFFECT: [&str; 3] = ["LOAD_IMAGE", "LOCAL_PATH", "REGISTRY_TLS_VERIFY"];
+pub const WITHOUT_EFFECT: [&str; 3] = ["LOAD_IMAGE", "LOCAL_PATH", "REGISTRY_TLS_VERIFY"];
 
 fn without_effect(inventory: &Inventory, diagnostics: &mut Diagnostics) {
     for vars in inventory.groups.values().map(|g| &g.vars).chain(inventory.hosts.values().map(|h| &h.vars)) {

@@ -3,15 +3,20 @@
 pub mod apply;
 pub mod args;
 mod check;
+pub mod config;
 mod disk;
+mod docs;
 mod embed;
 mod exec;
+mod explain;
 mod graph;
 mod inventory;
 mod load;
 mod lookup;
 mod once;
 mod output;
+pub mod pasted;
+mod playbook;
 mod portal_certs;
 pub mod prepare;
 mod render;
@@ -38,15 +43,20 @@ pub async fn main(cli: Cli) -> u8 {
         Command::Reset(args) => reset::run(args).await,
         Command::Inventory(args) => inventory::run(args),
         Command::Vault(args) => vault::run(args).await,
+        Command::Explain(args) => explain::run(args),
+        Command::Docs(args) => docs::run(args),
         Command::UiDemo(args) => demo(args),
     };
     match result {
         Ok(code) => code,
-        Err(exit) => {
-            output::printer(&OutputArgs::default()).error(&exit.message, &exit.hint);
-            exit.code
-        }
+        Err(exit) => report(&exit),
     }
+}
+
+/// Says why the program ends; returns the exit code.
+pub fn report(exit: &Exit) -> u8 {
+    output::printer(&OutputArgs::default()).error(&exit.message, &exit.hint);
+    exit.code
 }
 
 fn demo(args: &OutputArgs) -> Result<u8, Exit> {

@@ -128,12 +128,37 @@ fn prepare(inventory: &InventoryOptions, connect: &ConnectOptions, write: bool) 
     let now = Timestamp::now();
     let mut diagnostics = Diagnostics::new();
     let loaded = load::load(inventory, connect, &mut diagnostics)?;
+    if diagnostics.has_errors() {
+        look_further(&loaded, now, &mut diagnostics);
+    }
     stop_on_errors(&loaded, &mut diagnostics)?;
     let pki = Pki::open(inventory, now, write)?;
     let site = site::build(&loaded, &pki.store, now, &mut diagnostics);
     stop_on_errors(&loaded, &mut diagnostics)?;
     warn(&loaded, diagnostics);
     Ok(Ready { loaded, site: Arc::new(site), pki })
+}
+
+/// Certificates, logins and what clusters have together are looked at although something is wrong already, so that
+/// all of it is said at once. What may only follow from the first errors is left out.
+fn look_further(loaded: &Loaded, now: Timestamp, diagnostics: &mut Diagnostics) {
+    // Nobody is asked for a password on the way to an error.
+    let asks = loaded.connect.ask_pass || loaded.connect.ask_become_pass;
+    let whole = diagnostics.errors().all(|d| !d.code.starts_with("inventory") && !d.code.starts_with("yaml"));
+    let Ok(store) = Store::ephemeral(None, now) else { return };
+    if asks || !whole {
+        return;
+    }
+    let mut more = Diagnostics::new();
+    site::build(loaded, &Arc::new(store), now, &mut more);
+    for problem in more {
+        let own =
+            matches!(problem.code, "certificate" | "hmac-missing" | "platform-once" | "connection" | "ssh-config");
+        let known = problem.place.is_some() && diagnostics.iter().any(|d| d.place == problem.place);
+        if own && !known {
+            diagnostics.push(problem);
+        }
+    }
 }
 
 impl Ready {

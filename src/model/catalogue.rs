@@ -2,6 +2,7 @@
 //! `docs/roles.md`. Nothing here knows any service by name.
 
 mod parts;
+mod places;
 mod role;
 mod stage;
 mod units;
@@ -17,9 +18,13 @@ pub use parts::{
     BindMount, ExecQuery, Flag, Healthcheck, HostDir, HostFile, Job, Limits, Material, On, Port, Published, Replicas,
     Resources, Single, Tls, Update,
 };
+pub(crate) use places::in_words;
+pub use places::{Places, RoleLayer};
 pub use role::Role;
 pub use stage::Stage;
 pub use units::{Span, parse_size};
+
+use crate::diag::{Diagnostic, Diagnostics, Place};
 
 /// `roles/platform.yml`: what belongs to no single service.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -60,31 +65,28 @@ pub struct Catalogue {
     pub networks: IndexMap<String, NetworkRole>,
     /// Declarations, still as YAML; [`crate::declare`] reads them.
     pub variables: IndexMap<String, Value>,
+    /// The file each of them stands in.
+    pub declared_in: IndexMap<String, String>,
     /// Template text by path (`traefik/static.yml`).
     pub templates: BTreeMap<String, String>,
+    /// Where everything stands in the files.
+    pub places: Places,
 }
 
-/// A role file that cannot be used.
+/// Role files that cannot be used: everything that is wrong with them, with file, line and column.
 #[derive(Debug, Error)]
-#[error("roles/{file}: {why}")]
-pub struct RoleError {
-    /// File name.
-    pub file: String,
-    /// What is wrong, with line and column where the parser knows them.
-    pub why: String,
-}
+#[error("{}", .0.render())]
+pub struct RoleError(pub Diagnostics);
 
 impl Catalogue {
-    /// Reads role files. `files` maps `api.yml` to its text (later layers override earlier ones key by
-    /// key), `templates` maps `api/x.cfg` to its text.
-    pub fn load(
-        layers: &[BTreeMap<String, String>],
-        templates: BTreeMap<String, String>,
-    ) -> Result<Catalogue, RoleError> {
+    /// Reads role files (later layers override earlier ones key by key); `templates` maps `api/x.cfg` to its text.
+    pub fn load(layers: &[RoleLayer], templates: BTreeMap<String, String>) -> Result<Catalogue, RoleError> {
+        let mut out = Diagnostics::new();
+        let mut catalogue = Catalogue { templates, ..Catalogue::default() };
         let mut merged: BTreeMap<String, Value> = BTreeMap::new();
         for layer in layers {
-            for (file, text) in layer {
-                let value: Value = serde_yaml::from_str(text).map_err(|e| wrong(file, e))?;
+            for (file, text) in &layer.files {
+                let Some(value) = catalogue.places.add(&layer.root, file, text, &mut out) else { continue };
                 match merged.get_mut(file) {
                     Some(base) => overlay(base, value),
                     None => {
@@ -93,22 +95,54 @@ impl Catalogue {
                 }
             }
         }
-        let mut catalogue = Catalogue { templates, ..Catalogue::default() };
         for (file, mut value) in merged {
             drop_free_keys(&mut value);
             let name = file.trim_end_matches(".yml").to_owned();
             if name == "platform" {
-                let platform: Platform = serde_yaml::from_value(value).map_err(|e| wrong(&file, e))?;
+                let Some(platform) = catalogue.places.shape::<Platform>(&file, value, &mut out) else { continue };
                 catalogue.networks.extend(platform.networks);
-                declare(&mut catalogue.variables, &file, platform.variables)?;
+                catalogue.declare(&file, platform.variables, &mut out);
             } else {
-                let role: Role = serde_yaml::from_value(value).map_err(|e| wrong(&file, e))?;
-                declare(&mut catalogue.variables, &file, role.variables.clone())?;
+                let Some(role) = catalogue.places.shape::<Role>(&file, value, &mut out) else { continue };
+                catalogue.declare(&file, role.variables.clone(), &mut out);
                 catalogue.roles.insert(name, role);
             }
         }
-        catalogue.check()?;
-        Ok(catalogue)
+        // What is not there because its file could not be read is no second error.
+        if !out.has_errors() {
+            catalogue.check(&mut out);
+        }
+        if !out.has_errors() {
+            return Ok(catalogue);
+        }
+        out.attach(&catalogue.places.texts);
+        Err(RoleError(out))
+    }
+
+    fn declare(&mut self, file: &str, variables: IndexMap<String, Value>, out: &mut Diagnostics) {
+        for (name, declaration) in variables {
+            let path = ["variables".to_owned(), name.clone()];
+            if let Some(first) = self.declared_in.get(&name) {
+                let message = format!("variable `{name}` is declared in another role file too");
+                out.push(
+                    Diagnostic::error("role", message)
+                        .at(self.places.of(file, &path))
+                        .related(self.places.of(first, &path), "the other one")
+                        .help("keep one of them"),
+                );
+                continue;
+            }
+            self.declared_in.insert(name.clone(), file.to_owned());
+            self.variables.insert(name, declaration);
+        }
+    }
+
+    /// Where a variable is declared, or a key of its declaration.
+    pub fn place_of(&self, variable: &str, key: &[String]) -> Option<Place> {
+        let file = self.declared_in.get(variable)?;
+        let mut path = vec!["variables".to_owned(), variable.to_owned()];
+        path.extend(key.iter().cloned());
+        self.places.of(file, &path)
     }
 
     /// Every tag of every role, sorted.
@@ -125,52 +159,54 @@ impl Catalogue {
     }
 
     /// What the format alone cannot say: names that must exist somewhere.
-    fn check(&self) -> Result<(), RoleError> {
+    fn check(&self, out: &mut Diagnostics) {
         for (name, role) in &self.roles {
             let file = format!("{name}.yml");
+            let mut wrong = |path: &[&str], why: String, help: String| {
+                let path: Vec<String> = path.iter().map(|p| (*p).to_owned()).collect();
+                out.push(Diagnostic::error("role", why).at(self.places.of(&file, &path)).help(help));
+            };
             if !self.variables.contains_key(&role.version) {
-                return Err(wrong(&file, format!("version variable `{}` is declared nowhere", role.version)));
+                let why = format!("version variable `{}` is declared nowhere", role.version);
+                wrong(&["version"], why, "declare it under `variables:`".into());
             }
-            for network in &role.networks {
+            for (n, network) in role.networks.iter().enumerate() {
                 if !self.networks.contains_key(network) {
-                    return Err(wrong(&file, format!("network `{network}` is not in platform.yml")));
+                    let why = format!("network `{network}` is not in platform.yml");
+                    let known: Vec<&str> = self.networks.keys().map(String::as_str).collect();
+                    wrong(&["networks", &n.to_string()], why, format!("there are: {}", known.join(", ")));
                 }
             }
-            let named = role.secrets.iter().chain(&role.configs).map(|m| (&m.content, &m.template));
-            let named = named.chain(role.files.iter().map(|f| (&f.content, &f.template)));
-            for (content, template) in named {
+            let named = |key: &'static str, list: &[Material]| -> Vec<_> {
+                let items = list.iter().enumerate();
+                items.map(|(n, m)| (key, n, m.content.clone(), m.template.clone())).collect()
+            };
+            let mut all = named("secrets", &role.secrets);
+            all.extend(named("configs", &role.configs));
+            let files = role.files.iter().enumerate();
+            all.extend(files.map(|(n, f)| ("files", n, f.content.clone(), f.template.clone())));
+            for (key, n, content, template) in all {
+                let n = n.to_string();
                 match (content, template) {
                     (Some(_), None) => {}
-                    (None, Some(t)) if self.templates.contains_key(t) => {}
+                    (None, Some(t)) if self.templates.contains_key(&t) => {}
                     (None, Some(t)) => {
-                        return Err(wrong(&file, format!("there is no templates/{t}")));
+                        let near = crate::diag::nearest(&t, self.templates.keys().map(String::as_str));
+                        let help = near.map_or("add it".to_owned(), |near| format!("did you mean `{near}`?"));
+                        wrong(&[key, &n, "template"], format!("there is no templates/{t}"), help);
                     }
-                    _ => return Err(wrong(&file, "a file needs either `content` or `template`")),
+                    _ => {
+                        let why = "a file needs either `content` or `template`".to_owned();
+                        wrong(&[key, &n], why, "write one of the two".into());
+                    }
                 }
             }
             if matches!(role.replicas, Replicas::Job(_)) != role.job.is_some() {
-                return Err(wrong(&file, "`replicas: {job: true}` and `job:` belong together"));
+                let why = "`replicas: {job: true}` and `job:` belong together".to_owned();
+                wrong(&["replicas"], why, "write both or neither".into());
             }
         }
-        Ok(())
     }
-}
-
-fn wrong(file: &str, why: impl ToString) -> RoleError {
-    RoleError { file: file.to_owned(), why: why.to_string() }
-}
-
-fn declare(
-    into: &mut IndexMap<String, Value>,
-    file: &str,
-    variables: IndexMap<String, Value>,
-) -> Result<(), RoleError> {
-    for (name, declaration) in variables {
-        if into.insert(name.clone(), declaration).is_some() {
-            return Err(wrong(file, format!("variable `{name}` is declared in another role file too")));
-        }
-    }
-    Ok(())
 }
 
 /// Keys that start with `x-` are the author's own.
@@ -189,6 +225,8 @@ fn overlay(base: &mut Value, over: Value) {
         (Value::Mapping(base), Value::Mapping(over)) => {
             for (key, value) in over {
                 match base.get_mut(&key) {
+                    // One of several forms: two of them together mean nothing.
+                    Some(inner) if key.as_str() == Some("replicas") => *inner = value,
                     Some(inner) => overlay(inner, value),
                     None => {
                         base.insert(key, value);
@@ -201,37 +239,4 @@ fn overlay(base: &mut Value, over: Value) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ROLE: &str = "
-service: reemo_x
-doc: X
-image: x
-version: V
-environments: [infra]
-stage: services
-tags: [x]
-replicas: {per_node: 2}
-variables: {V: {type: string, default: '1'}}
-";
-
-    fn one(text: &str) -> Result<Catalogue, RoleError> {
-        Catalogue::load(&[BTreeMap::from([("x.yml".into(), text.into())])], BTreeMap::new())
-    }
-
-    #[test]
-    fn reads_a_role_and_refuses_an_unknown_key() {
-        assert_eq!(one(ROLE).unwrap().roles["x"].service, "reemo_x");
-        let e = one(&format!("{ROLE}\nreplica: 3\n")).unwrap_err().to_string();
-        assert!(e.contains("roles/x.yml") && e.contains("replica"), "{e}");
-    }
-
-    #[test]
-    fn free_keys_are_free_and_layers_merge() {
-        let base = BTreeMap::from([("x.yml".into(), format!("{ROLE}\nx-note: mine\n"))]);
-        let over = BTreeMap::from([("x.yml".into(), "doc: Y\nenv: {A: b}\n".into())]);
-        let both = Catalogue::load(&[base, over], BTreeMap::new()).unwrap();
-        assert_eq!((both.roles["x"].doc.as_str(), both.roles["x"].env.len()), ("Y", 1));
-    }
-}
+mod tests;

@@ -3,7 +3,9 @@
 
 mod check;
 mod names;
+mod page;
 mod placement;
+mod schema;
 mod values;
 
 use std::sync::Arc;
@@ -12,8 +14,10 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 pub use check::{Checked, check};
+pub use page::page;
 
-use crate::diag::Span;
+use crate::catalogue::{Catalogue, RoleError, in_words};
+use crate::diag::{Diagnostic, Diagnostics, Place, Span};
 use crate::inventory::{Environment, Var, VarMap};
 use crate::yaml::Node;
 
@@ -42,9 +46,18 @@ pub struct VariableDecl {
     /// Where the vendor's examples put it.
     #[serde(default)]
     pub scope: Placement,
+    /// The version of this program that first knew it, `0.1.0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
     /// One line for people.
     #[serde(default)]
     pub doc: String,
+    /// Where it is declared.
+    #[serde(skip)]
+    pub place: Option<Place>,
+    /// Where its default stands.
+    #[serde(skip)]
+    pub default_place: Option<Place>,
     /// The kinds of cluster that need it, when it is required; empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub environments: Vec<Environment>,
@@ -77,6 +90,22 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// As a role file writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::String => "string",
+            Kind::Bool => "bool",
+            Kind::Int => "int",
+            Kind::List => "list",
+            Kind::Map => "map",
+            Kind::Enum => "enum",
+            Kind::IpList => "ip_list",
+            Kind::Url => "url",
+            Kind::Base64 => "base64",
+            Kind::Path => "path",
+        }
+    }
+
     /// For people: `one of …` is said elsewhere.
     pub fn words(self) -> &'static str {
         match self {
@@ -105,6 +134,20 @@ pub enum Placement {
     /// In either, but not both.
     #[default]
     Either,
+    /// At each host, which has its own value; in `all` or a group only as a template.
+    Host,
+}
+
+impl Placement {
+    /// As a role file writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Placement::All => "all",
+            Placement::Group => "group",
+            Placement::Either => "either",
+            Placement::Host => "host",
+        }
+    }
 }
 
 /// All declared variables.
@@ -114,21 +157,38 @@ pub struct Declarations {
 }
 
 impl Declarations {
-    /// Reads the `variables:` of the role files.
+    /// Reads `variables:` as role files have them.
     pub fn read(variables: &IndexMap<String, serde_yaml::Value>) -> Result<Self, String> {
         let mut by_name = IndexMap::new();
         for (name, value) in variables {
-            let mut value = value.clone();
-            if let serde_yaml::Value::Mapping(map) = &mut value {
-                map.retain(|key, _| !key.as_str().is_some_and(|key| key.starts_with("x-")));
-            }
-            let mut decl: VariableDecl =
-                serde_yaml::from_value(value).map_err(|e| format!("variable `{name}`: {e}"))?;
-            decl.name.clone_from(name);
-            decl.validate()?;
+            let decl = VariableDecl::read(name, value).map_err(|flaw| format!("variable `{name}`: {}", flaw.why))?;
             by_name.insert(name.clone(), decl);
         }
         Ok(Declarations { by_name })
+    }
+
+    /// The same with places; all that is wrong together.
+    pub fn of(catalogue: &Catalogue) -> Result<Self, RoleError> {
+        let (mut by_name, mut out) = (IndexMap::new(), Diagnostics::new());
+        for (name, value) in &catalogue.variables {
+            match VariableDecl::read(name, value) {
+                Ok(mut decl) => {
+                    decl.place = catalogue.place_of(name, &[]);
+                    decl.default_place = catalogue.place_of(name, &["default".to_owned()]);
+                    by_name.insert(name.clone(), decl);
+                }
+                Err(flaw) => {
+                    let message = format!("variable `{name}`: {}", flaw.why);
+                    let place = catalogue.place_of(name, &flaw.path);
+                    out.push(Diagnostic::error("role-variable", message).at(place).help(flaw.help));
+                }
+            }
+        }
+        if !out.has_errors() {
+            return Ok(Declarations { by_name });
+        }
+        out.attach(&catalogue.places.texts);
+        Err(RoleError(out))
     }
 
     /// One of them.
@@ -153,29 +213,64 @@ impl Declarations {
 
     /// The defaults, as the lowest layer of variables.
     pub fn defaults(&self) -> VarMap {
-        let file: Arc<std::path::Path> = Arc::from(std::path::Path::new("roles"));
+        let nowhere: Arc<std::path::Path> = Arc::from(std::path::Path::new("roles"));
         self.iter()
             .filter_map(|decl| {
                 let value = Node::from_json(decl.default.as_ref()?, Span::default());
-                let var = Var { value, file: Arc::clone(&file), key: Span::default(), beaten: Vec::new() };
+                let file = decl.default_place.as_ref().map_or(&nowhere, |place| &place.file);
+                let key = decl.default_place.as_ref().map(Place::span).unwrap_or_default();
+                let var = Var { value, file: Arc::clone(file), key, beaten: Vec::new() };
                 Some((decl.name.clone(), var))
             })
             .collect()
     }
 }
 
+/// What is wrong with a declaration.
+struct Flaw {
+    /// The key it is about.
+    path: Vec<String>,
+    why: String,
+    help: String,
+}
+
 impl VariableDecl {
+    fn read(name: &str, value: &serde_yaml::Value) -> Result<Self, Flaw> {
+        let mut value = value.clone();
+        if let serde_yaml::Value::Mapping(map) = &mut value {
+            map.retain(|key, _| !key.as_str().is_some_and(|key| key.starts_with("x-")));
+        }
+        let mut decl: VariableDecl = serde_path_to_error::deserialize(value).map_err(|error| {
+            let said = error.inner().to_string();
+            let mut path: Vec<String> = Vec::new();
+            if let Some(serde_path_to_error::Segment::Map { key }) = error.path().iter().next() {
+                path.push(key.clone());
+            }
+            let (why, help) = in_words(&said, &mut path);
+            Flaw { path, why, help }
+        })?;
+        name.clone_into(&mut decl.name);
+        decl.validate()?;
+        Ok(decl)
+    }
+
     /// What the format alone cannot say.
-    fn validate(&self) -> Result<(), String> {
-        let name = &self.name;
+    fn validate(&self) -> Result<(), Flaw> {
+        let flaw = |key: &str, why: String, help: &str| Err(Flaw { path: vec![key.into()], why, help: help.into() });
         if (self.kind == Kind::Enum) == self.values.is_empty() {
-            return Err(format!("variable `{name}`: `values` belong to `type: enum`, and it needs some"));
+            let why = "`values` belong to `type: enum`, and it needs some".to_owned();
+            return flaw("type", why, "write `type: enum` with `values: [a, b]`, or neither");
+        }
+        let version = |text: &str| text.split('.').count() == 3 && text.split('.').all(|p| p.parse::<u32>().is_ok());
+        if let Some(since) = self.since.as_deref().filter(|since| !version(since)) {
+            let why = format!("`since` is `{since}`, and must be a version");
+            return flaw("since", why, "write a version such as \"0.1.0\"");
         }
         if let Some(default) = &self.default {
             let node = Node::from_json(default, Span::default());
             let template = node.as_str().is_some_and(|text| text.contains("{{"));
             if !template && let Err(why) = values::check(self, &node) {
-                return Err(format!("variable `{name}`: the default {}", why.message));
+                return flaw("default", format!("the default {}", why.message), "give a default of the declared type");
             }
         }
         Ok(())

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use excerpt::sounds_secret;
 pub use near::{nearest, nearest_within, shorten};
 pub use texts::Texts;
 

@@ -7,6 +7,7 @@ mod from_hosts;
 mod from_ini;
 mod from_script;
 mod from_yaml;
+mod ignore;
 pub mod list;
 mod literal;
 pub mod load;
@@ -23,6 +24,7 @@ use indexmap::{IndexMap, IndexSet};
 
 pub(crate) use address::is_ip;
 pub use cluster::{Cluster, Environment, clusters, farm_of};
+pub use ignore::Ignore;
 pub use load::{Loaded, Options, load};
 pub use source::{Memory, SourceError, Sources};
 pub(crate) use vars_files::decrypted;

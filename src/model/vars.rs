@@ -2,8 +2,10 @@
 
 pub mod extra;
 mod magic;
+mod merge;
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -83,6 +85,7 @@ pub struct Vars {
     vault: Arc<Vault>,
     encrypted: BTreeSet<Arc<Path>>,
     words: IndexSet<String>,
+    merge: bool,
 }
 
 impl Vars {
@@ -98,7 +101,14 @@ impl Vars {
             vault: Arc::default(),
             encrypted: BTreeSet::new(),
             words: IndexSet::new(),
+            merge: false,
         }
+    }
+
+    /// Mappings of several definitions are merged instead of replaced (`hash_behaviour = merge`).
+    pub fn with_merge(mut self, merge: bool) -> Self {
+        self.merge = merge;
+        self
     }
 
     /// Sets the role defaults, and which variables are secret.
@@ -207,8 +217,16 @@ impl Vars {
         if let Some(value) = self.magic(host, name) {
             return Some(Definition { value, place: None, layer: Layer::Magic });
         }
-        let (layer, var) = self.layers(host).into_iter().rev().find_map(|(l, vars)| vars.get(name).map(|v| (l, v)))?;
-        Some(definition(layer, var))
+        let mut found = self.layers(host).into_iter().rev().filter_map(|(l, vars)| vars.get(name).map(|v| (l, v)));
+        let (layer, var) = found.next()?;
+        let mut out = definition(layer, var);
+        if self.merge {
+            out.value = merge::own(var);
+            for (_, var) in found {
+                out.value = merge::over(&merge::own(var), &out.value);
+            }
+        }
+        Some(out)
     }
 
     /// Every definition for a host: the one that counts first, then those it beats, highest first.
@@ -223,18 +241,46 @@ impl Vars {
                 out.extend(var.beaten.iter().rev().map(|old| definition(layer.clone(), old)));
             }
         }
+        // One folder may count twice: beside an inventory, and as the playbook's.
+        let mut seen: Vec<(Place, Layer)> = Vec::new();
+        out.retain(|found| {
+            let Some(place) = found.place.clone().filter(|p| p.line > 0) else { return true };
+            let here = (place, found.layer.clone());
+            let new = !seen.contains(&here);
+            seen.extend(new.then_some(here));
+            new
+        });
         out
     }
 
     /// What the operator wrote that counts for a host, by name: everything but role defaults and magic.
-    pub fn written(&self, host: &str) -> IndexMap<&str, &Node> {
-        let mut out: IndexMap<&str, &Node> = IndexMap::new();
+    pub fn written(&self, host: &str) -> IndexMap<&str, Cow<'_, Node>> {
+        let mut out: IndexMap<&str, Cow<'_, Node>> = IndexMap::new();
         for (layer, vars) in self.layers(host) {
             if layer != Layer::RoleDefault {
-                out.extend(vars.iter().map(|(name, var)| (name.as_str(), &var.value)));
+                self.lay(&mut out, vars);
             }
         }
         out
+    }
+
+    /// Several maps as one, lowest precedence first.
+    pub fn together<'a>(&self, maps: impl Iterator<Item = &'a VarMap>) -> BTreeMap<String, Node> {
+        let mut out: IndexMap<&str, Cow<'a, Node>> = IndexMap::new();
+        maps.for_each(|map| self.lay(&mut out, map));
+        out.into_iter().map(|(name, node)| (name.to_owned(), node.into_owned())).collect()
+    }
+
+    fn lay<'a>(&self, out: &mut IndexMap<&'a str, Cow<'a, Node>>, map: &'a VarMap) {
+        if !self.merge {
+            out.extend(map.iter().map(|(name, var)| (name.as_str(), Cow::Borrowed(&var.value))));
+            return;
+        }
+        for (name, var) in map {
+            let own = merge::own(var);
+            let value = out.get(name.as_str()).map_or_else(|| own.clone(), |low| merge::over(low, &own));
+            out.insert(name, Cow::Owned(value));
+        }
     }
 
     /// Names of all variables of a host, magic ones included, in order of precedence and writing.
@@ -255,7 +301,8 @@ impl Vars {
 
 fn definition(layer: Layer, var: &Var) -> Definition {
     let place = match layer {
-        Layer::RoleDefault => None,
+        // Declared in a test, or computed: it stands nowhere.
+        Layer::RoleDefault => Some(var.place()).filter(|place| place.line > 0),
         _ => Some(var.place()),
     };
     Definition { value: var.value.clone(), place, layer }

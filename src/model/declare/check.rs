@@ -130,6 +130,7 @@ impl Check<'_> {
             }
             let section = match decl.scope {
                 super::Placement::Group => format!("the `vars:` of `{}`", first.name),
+                super::Placement::Host => format!("each host of `{}`", first.name),
                 _ => "the `vars:` of `all`".to_owned(),
             };
             let what =
@@ -251,7 +252,7 @@ fn wrong(decl: &VariableDecl, value: &Node, var: &Var) -> Option<Diagnostic> {
     Some(error)
 }
 
-fn has_template(node: &Node, depth: usize) -> bool {
+pub(super) fn has_template(node: &Node, depth: usize) -> bool {
     walk(node, depth, &|text| text.contains("{{") || text.contains("{%"))
 }
 

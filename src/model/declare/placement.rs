@@ -1,4 +1,4 @@
-//! Where variables stand: in `all`, in a group, in both; and the groups themselves.
+//! Where variables stand: in `all`, in a group, in both, at a host; and the groups themselves.
 
 use std::collections::BTreeMap;
 
@@ -40,33 +40,33 @@ pub(super) fn check(inventory: &Inventory, declarations: &Declarations, out: &mu
             out.push(error.related(all.key_place(), "in `all`").help(belongs));
             continue;
         }
-        if declarations.get(name).is_some_and(|d| d.scope == Placement::All) {
-            for (group, var) in groups {
-                out.push(
-                    Diagnostic::warning(
-                        "variable-place",
-                        format!("`{name}` belongs in `all`, and is set in the group `{group}`"),
-                    )
-                    .at(var.key_place())
-                    .help("the vendor's document asks to respect where variables are set"),
-                );
+        let scope = declarations.get(name).map(|d| d.scope);
+        for (group, var) in groups {
+            match scope {
+                Some(Placement::All) => {
+                    out.push(misplaced(var, format!("`{name}` belongs in `all`, and is set in the group `{group}`")));
+                }
+                Some(Placement::Host) => out.extend(shared(name, var, &format!("the group `{group}`"))),
+                _ => {}
             }
         }
     }
-    for (name, vars) in &in_all {
-        if !in_group.contains_key(name) && declarations.get(name).is_some_and(|d| d.scope == Placement::Group) {
-            for var in vars {
-                out.push(
-                    Diagnostic::warning("variable-place", format!("`{name}` belongs in a group, and is set in `all`"))
-                        .at(var.key_place())
-                        .help("the vendor's document asks to respect where variables are set"),
-                );
+    for (name, vars) in in_all.iter().filter(|(name, _)| !in_group.contains_key(*name)) {
+        let scope = declarations.get(name).map(|d| d.scope);
+        for var in vars {
+            match scope {
+                Some(Placement::Group) => {
+                    out.push(misplaced(var, format!("`{name}` belongs in a group, and is set in `all`")));
+                }
+                Some(Placement::Host) => out.extend(shared(name, var, "`all`")),
+                _ => {}
             }
         }
     }
     let hosts = inventory.hosts.values().map(|host| &host.vars);
     for vars in hosts.chain(dirs.iter().flat_map(|dir| dir.hosts.values())) {
-        for (name, var) in vars.iter().filter(|(name, _)| declarations.get(name).is_some()) {
+        for (name, var) in vars.iter().filter(|(n, _)| declarations.get(n).is_some_and(|d| d.scope != Placement::Host))
+        {
             out.push(
                 Diagnostic::warning("variable-place", format!("`{name}` is set for a single host"))
                     .at(var.key_place())
@@ -74,6 +74,26 @@ pub(super) fn check(inventory: &Inventory, declarations: &Declarations, out: &mu
             );
         }
     }
+}
+
+fn misplaced(var: &Var, message: String) -> Diagnostic {
+    Diagnostic::warning("variable-place", message)
+        .at(var.key_place())
+        .help("the vendor's document asks to respect where variables are set")
+}
+
+/// A value that each host must have for itself, written once for several. A template may differ from host to host.
+fn shared(name: &str, var: &Var, at: &str) -> Diagnostics {
+    if super::check::has_template(&var.value, 0) {
+        return Diagnostics::new();
+    }
+    let message = format!("`{name}` belongs at each host, and is set once in {at}");
+    Diagnostics::from(
+        Diagnostic::warning("variable-place", message)
+            .at(var.key_place())
+            .label("the same value for every host")
+            .help("set it at each host, below `ansible_host:`, or write a template such as \"{{ ansible_host }}\""),
+    )
 }
 
 /// Where a group is written.

@@ -55,9 +55,11 @@ fn key(line: &str) -> Option<(&str, &str)> {
 }
 
 fn is_secret(name: &str, names: &BTreeSet<String>) -> bool {
-    if names.contains(name) {
-        return true;
-    }
+    names.contains(name) || sounds_secret(name)
+}
+
+/// True for a name that sounds like a secret, whether it is declared or not.
+pub fn sounds_secret(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     // A path to a secret is no secret.
     !upper.ends_with("_FILE")

@@ -102,6 +102,14 @@ impl<'a> Printer<'a> {
         text(&Json::Object(self.host_as(host, Node::to_host_listing)))
     }
 
+    /// `--host` for `localhost`, which is there without being written: variables of `all`, and a connection of its own.
+    /// (Ansible also names the Python it runs in.)
+    pub fn localhost_text(&self, name: &str) -> String {
+        let mut vars = self.host(name);
+        vars.insert("ansible_connection".into(), "local".into());
+        text(&Json::Object(vars))
+    }
+
     /// `--list -y`.
     pub fn yaml_text(&self) -> String {
         let mut seen_hosts = BTreeSet::new();
@@ -123,21 +131,27 @@ impl<'a> Printer<'a> {
             return self.own(host).into_iter().map(|(name, node)| (name, shown(&node))).collect();
         }
         let written = self.vars.written(host).into_iter().filter(|(name, _)| !INTERNAL.contains(name));
-        written.map(|(name, node)| (name.to_owned(), shown(node))).collect()
+        written.map(|(name, node)| (name.to_owned(), shown(&node))).collect()
     }
 
     /// What is written for the host itself.
     fn own(&self, host: &str) -> BTreeMap<String, Node> {
         let inventory = self.vars.inventory();
         let dirs = inventory.beside.iter().chain(inventory.asked_playbook()).filter_map(|dir| dir.hosts.get(host));
-        merged(inventory.host(host).map(|h| &h.vars).into_iter().chain(dirs))
+        self.merged(inventory.host(host).map(|h| &h.vars).into_iter().chain(dirs))
+    }
+
+    fn merged<'m>(&self, maps: impl Iterator<Item = &'m VarMap>) -> BTreeMap<String, Node> {
+        let mut all = self.vars.together(maps);
+        all.retain(|name, _| !INTERNAL.contains(&name.as_str()));
+        all
     }
 
     fn group_vars(&self, group: &Group) -> BTreeMap<String, Node> {
         let inventory = self.vars.inventory();
         let beside = inventory.beside.iter().chain(inventory.asked_playbook());
         let dirs = beside.filter_map(|dir| dir.groups.get(&group.name));
-        let mut out = merged(std::iter::once(&group.vars).chain(dirs));
+        let mut out = self.merged(std::iter::once(&group.vars).chain(dirs));
         if group.priority != 1 {
             out.insert("ansible_group_priority".into(), Node::new(Value::Int(group.priority)));
         }
@@ -248,7 +262,7 @@ impl<'a> Printer<'a> {
                             .written(host)
                             .into_iter()
                             .filter(|(n, _)| !INTERNAL.contains(n))
-                            .map(|(n, v)| (n.to_owned(), v.clone()))
+                            .map(|(n, v)| (n.to_owned(), v.into_owned()))
                             .collect(),
                     };
                     self.show(&vars, depth + 2, lines)?;
@@ -288,13 +302,6 @@ impl<'a> Printer<'a> {
         let mut all = of_groups.chain(of_hosts).chain(beside).chain([self.vars.extra()]).flat_map(VarMap::values);
         all.find(|var| var.value == *node).map(Var::place)
     }
-}
-
-fn merged<'a>(maps: impl Iterator<Item = &'a VarMap>) -> BTreeMap<String, Node> {
-    let all = maps.flat_map(|map| map.iter());
-    all.filter(|(name, _)| !INTERNAL.contains(&name.as_str()))
-        .map(|(name, var)| (name.clone(), var.value.clone()))
-        .collect()
 }
 
 fn branch(name: &str, depth: usize) -> String {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::ignore::Ignore;
 use super::{Inventory, Sources, from_hosts, from_ini, from_script, from_yaml, vars_files};
 use crate::diag::{Diagnostic, Diagnostics, Place, Severity, Texts};
 use crate::yaml;
@@ -14,6 +15,8 @@ pub struct Options {
     pub playbook_dir: Option<PathBuf>,
     /// Without that: where the command runs, which Ansible takes for it.
     pub working_dir: Option<PathBuf>,
+    /// What is passed over in a directory.
+    pub ignore: Ignore,
 }
 
 /// What a load gives: as much of the inventory as could be read, and everything that is wrong.
@@ -45,7 +48,15 @@ pub fn is_our_group(name: &str) -> bool {
 
 /// Reads every source (`-i`): a file, a directory, an executable script, or `host1,host2,`.
 pub fn load(sources: &dyn Sources, specs: &[String], options: &Options) -> Loaded {
-    let mut loader = Loader { sources, out: Loaded::default(), dirs: Vec::new(), failed: Vec::new(), parsed: false };
+    let ignored = options.ignore.rule();
+    let mut loader = Loader {
+        sources,
+        out: Loaded::default(),
+        dirs: Vec::new(),
+        failed: Vec::new(),
+        parsed: false,
+        ignored: &ignored,
+    };
     for spec in specs.iter().filter(|spec| !spec.is_empty()) {
         loader.out.inventory.sources.push(spec.clone());
         let path = Path::new(spec);
@@ -99,6 +110,7 @@ struct Loader<'a> {
     /// What is wrong with the files of a directory, and whether one of them could be read.
     failed: Vec<Diagnostics>,
     parsed: bool,
+    ignored: &'a dyn Fn(&str) -> bool,
 }
 
 impl Loader<'_> {
@@ -114,7 +126,7 @@ impl Loader<'_> {
         match self.sources.list(path) {
             Ok(mut names) => {
                 names.sort();
-                for name in names.iter().filter(|name| !ignored(name)) {
+                for name in names.iter().filter(|name| !(self.ignored)(name)) {
                     self.source(&path.join(name), depth + 1);
                 }
             }
@@ -270,15 +282,6 @@ impl Text<'_> {
         from_ini::read(&mut Inventory::default(), self.file, self.source, self.bytes, Kept::new(false), &mut found);
         !found.has_errors()
     }
-}
-
-/// Names in an inventory directory that Ansible passes over.
-fn ignored(name: &str) -> bool {
-    const ENDINGS: [&str; 12] =
-        [".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", ".orig", ".cfg", ".retry"];
-    name.starts_with('.')
-        || matches!(name, "host_vars" | "group_vars" | "vars_plugins")
-        || ENDINGS.iter().any(|end| name.ends_with(end))
 }
 
 /// For a file without extension: whose syntax error is worth showing.

@@ -253,7 +253,9 @@ fn a_declaration_that_contradicts_itself_is_refused() {
         ("X: {type: enum}", "`values`"),
         ("X: {type: int, default: abc}", "the default"),
         ("X: {type: nonsense}", "unknown variant"),
-        ("X: {type: int, defualt: 1}", "unknown field"),
+        ("X: {type: int, defualt: 1}", "unknown key `defualt`"),
+        ("X: {type: int, scope: everywhere}", "unknown variant"),
+        ("X: {type: int, since: soon}", "`since` is `soon`"),
     ] {
         let variables: IndexMap<String, serde_yaml::Value> = serde_yaml::from_str(text).unwrap();
         let error = Declarations::read(&variables).unwrap_err();
@@ -261,4 +263,38 @@ fn a_declaration_that_contradicts_itself_is_refused() {
     }
     let free: IndexMap<String, serde_yaml::Value> = serde_yaml::from_str("X: {type: int, x-note: hi}").unwrap();
     assert!(Declarations::read(&free).is_ok());
+}
+
+/// What a role declares is complete: people and editors see all of it.
+#[test]
+fn every_variable_is_declared_in_full() {
+    for decl in declarations().iter() {
+        assert!(decl.since.is_some(), "{}: add `since:`, the version that first knows it", decl.name);
+        assert!(decl.doc.len() >= 8, "{}: add `doc:`, a line for people", decl.name);
+    }
+}
+
+/// A variable of `scope: host` stands at hosts without a word; once for several it is a mistake, unless
+/// it is a template.
+#[test]
+fn what_belongs_at_each_host() {
+    let at_hosts =
+        infra("", "").replace("ansible_host: 10.0.0.1", "ansible_host: 10.0.0.1, SWARM_ADVERTISE_ADDR: 10.1.0.1");
+    let found = check_files(&[("inv/i.yml", &at_hosts)], &[]);
+    assert!(found.is_empty(), "{}", found.render());
+    // The control: another variable there is warned of.
+    let other = at_hosts.replace("SWARM_ADVERTISE_ADDR: 10.1.0.1", "PORTAL_TYPE: user");
+    let text = check_files(&[("inv/i.yml", &other)], &[]).render();
+    assert!(text.contains("`PORTAL_TYPE` is set for a single host"), "{text}");
+    let files = [("inv/i.yml", infra("", "")), ("inv/host_vars/h1.yml", "SWARM_ADVERTISE_ADDR: 10.1.0.1\n".into())];
+    let files: Vec<(&str, &str)> = files.iter().map(|(p, t)| (*p, t.as_str())).collect();
+    assert!(check_files(&files, &[]).is_empty());
+    for (all, group, at) in [
+        ("SWARM_ADVERTISE_ADDR: 10.1.0.1", "", "set once in `all`"),
+        ("", "SWARM_ADVERTISE_ADDR: 10.1.0.1", "set once in the group `infra_manager`"),
+    ] {
+        let found = check(all, group);
+        assert!(found.render().contains(at) && !found.has_errors(), "{}", found.render());
+    }
+    assert!(check("", "SWARM_ADVERTISE_ADDR: \"{{ ansible_host }}\"").is_empty());
 }

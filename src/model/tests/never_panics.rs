@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use reemo_model::ansible_cfg::{self, Around};
+use reemo_model::catalogue::{Catalogue, RoleLayer};
 use reemo_model::declare::{self, Declarations};
 use reemo_model::diag::Diagnostics;
 use reemo_model::inventory::list::{Format, Printer};
@@ -135,6 +137,13 @@ fn corpus() -> Vec<String> {
             .lines()
             .map(|l| format!("all: {{hosts: {{h: {{v: {}}}}}}}\n", l.split('\t').next().unwrap_or_default())),
     );
+    out.push(
+        "[defaults]\nforks = 3\nssh_args: -C ; x\n  -o A=b\n\n[DEFAULT]\ninventory = ~/a, $B/{{CWD}}/../c\n".to_owned(),
+    );
+    out.push(
+        "networks: {a: {driver: overlay}}\nvariables:\n  V: {type: enum, values: [a], default: b, since: 1.2.3}\n"
+            .to_owned(),
+    );
     out.extend(include_str!("data/filters.tsv").lines().map(|l| {
         format!(
             "all:\n  hosts: {{h: }}\n  vars:\n    l: [1]\n    PORTAL_TYPE: \"{{{{ {} }}}}\"\n",
@@ -176,9 +185,18 @@ fn everything(input: &[u8], engine: &Engine, declarations: &Declarations, dice: 
     all.extend(loaded.diagnostics);
     let mut texts = loaded.texts;
     let extra = extra::parse(&[text.clone(), "@e.yml".to_owned()], &memory, &mut texts, &mut all);
+    let settings = Around { file: Some((Arc::clone(&file), text.clone())), ..Around::default() };
+    all.extend(ansible_cfg::read(&settings).1);
+    let role = RoleLayer { root: "roles".into(), files: [("platform.yml".to_owned(), text.clone())].into() };
+    let _ = Catalogue::load(&[role], Default::default()).map(|c| Declarations::of(&c).map(|d| d.schema()));
     let line = text.lines().next().unwrap_or_default();
     let _ = pattern::select(&loaded.inventory, line);
-    let vars = Arc::new(Vars::new(Arc::new(loaded.inventory)).with_declarations(declarations).with_extra(extra));
+    let vars = Arc::new(
+        Vars::new(Arc::new(loaded.inventory))
+            .with_declarations(declarations)
+            .with_merge(dice.below(2) == 0)
+            .with_extra(extra),
+    );
     all.extend(declare::check(&vars, declarations, engine).diagnostics);
     let printer = Printer::new(&vars, Format { export: dice.below(2) == 0, limit: None });
     let _ = (printer.list_text(), printer.yaml_text(), printer.graph("all", true).is_ok());

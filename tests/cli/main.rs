@@ -18,6 +18,14 @@
 // A failed test says why on its own output.
 #![allow(clippy::print_stderr)]
 
+mod config;
+mod docs;
+mod explain;
+mod pasted;
+mod playbook;
+mod roles;
+mod sources;
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -26,14 +34,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A folder with everything a case may name, and a jump host that counts who comes.
-struct Stage {
-    folder: tempfile::TempDir,
+pub(crate) struct Stage {
+    pub folder: tempfile::TempDir,
     jump: String,
     connections: Arc<AtomicUsize>,
 }
 
 impl Stage {
-    fn new() -> Stage {
+    pub(crate) fn new() -> Stage {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let jump = format!("-J nobody@127.0.0.1:{}", listener.local_addr().unwrap().port());
         let connections = Arc::new(AtomicUsize::new(0));
@@ -62,7 +70,7 @@ impl Stage {
         self.write("not-pem.crt", b"\x30\x82\x01\x0a\x02\x82");
     }
 
-    fn write(&self, name: &str, content: &[u8]) -> PathBuf {
+    pub fn write(&self, name: &str, content: &[u8]) -> PathBuf {
         let path = self.folder.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
@@ -73,15 +81,21 @@ impl Stage {
     fn run(&self, args: &str, inventory: &str) -> Output {
         let (command, rest) = args.split_once(' ').unwrap_or((args, ""));
         let jump = (command != "inventory" && command != "graph").then(|| format!("--ssh-common-args={}", self.jump));
+        let mut args = vec![command, "-i", inventory];
+        args.extend(jump.as_deref());
+        args.extend(rest.split_whitespace());
+        self.tool(&args, &[])
+    }
+
+    /// Runs the tool in the folder, with nothing of the user who runs the tests; nothing of theirs is touched.
+    pub fn tool(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_reemo-infra"))
-            .args([command, "-i", inventory])
-            .args(jump)
-            .args(rest.split_whitespace())
+            .args(args)
             .current_dir(self.folder.path())
-            // Nothing of the user who runs the tests, and nothing of theirs is touched.
             .env_clear()
             .env("HOME", self.folder.path())
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(env.iter().copied())
             .output()
             .unwrap()
     }
@@ -91,7 +105,7 @@ impl Stage {
     }
 }
 
-fn text(output: &Output) -> String {
+pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -213,7 +227,7 @@ fn blocks(text: &str) -> Vec<Block> {
     out
 }
 
-fn case_files() -> Vec<PathBuf> {
+pub fn case_files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/bad");
     let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     files.sort();
@@ -244,7 +258,7 @@ fn bad_input_is_refused_where_it_stands() {
     assert_eq!(stage.connections(), 0, "nothing may be connected to before the input is right");
 }
 
-const GOOD: &str = "\
+pub const GOOD: &str = "\
 all:
   vars:
     API_LICENSE: \"eyJsaWNlbmNlIjogImRlbW8ifQ==\"
