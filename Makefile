@@ -12,7 +12,7 @@ E2E := $(wildcard tests/e2e.rs tests/e2e/main.rs)
 NEXTEST := $(shell PATH="$(PATH)" command -v cargo-nextest)
 MUSL := x86_64-unknown-linux-musl
 
-.PHONY: oracle build demo demo-down test test-all e2e lint dist clean-cache
+.PHONY: oracle build demo demo-down test test-all test-faults e2e lint dist clean-cache
 
 build:
 	cargo build --workspace
@@ -43,6 +43,14 @@ endif
 # Ansible itself is asked (tests/oracle): the written cases again, and new generated inventories.
 oracle:
 	tests/oracle/run
+
+# Every fault there is, one by one: what `make test` tries only at every few points.
+test-faults:
+ifneq ($(NEXTEST),)
+	REEMO_FAULTS=all cargo nextest run -p reemo-infra --test killed --no-fail-fast
+else
+	REEMO_FAULTS=all cargo test -p reemo-infra --test killed
+endif
 
 # Real hosts: they need the engine, the tool and the services of the demo.
 e2e:

@@ -30,5 +30,9 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(_) => return ExitCode::FAILURE,
     };
-    ExitCode::from(runtime.block_on(cli::main(cli)))
+    let argv = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let code = runtime.block_on(cli::main(cli, argv));
+    // After a second ^C nobody waits for a name that does not resolve.
+    runtime.shutdown_background();
+    ExitCode::from(code)
 }

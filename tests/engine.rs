@@ -7,122 +7,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use reemo_infra::engine::apply::{Ask, exit};
+use reemo_infra::engine::apply::exit;
 use reemo_infra::engine::graph::{self, TaskGraph};
-use reemo_infra::engine::run::Options;
-use reemo_infra::engine::site::Site;
 use reemo_model::event::{Event, Outcome};
-use reemo_transport::fake::{Net, Sshd};
-use support::machine::Machine;
+use reemo_transport::fake::Net;
+use support::counts;
+use support::platform::{Platform, changed, failure, outcome};
 use support::swarm::Swarm;
-use support::{Heard, counts};
-
-const INVENTORY: &str = "\
-all:
-  vars:
-    API_LICENSE: eyJsaWNlbmNlIjogImRlbW8ifQ==
-    REGISTRY_USERNAME: user
-    REGISTRY_PASSWORD: not-a-real-password
-infra_manager:
-  vars: {DB_USER: reemo, DB_USER_PASSWORD: of-the-database, DB_NAME: reemo, DB_HOST: 10.0.9.1, DB_DIALECT: mysql}
-  hosts:
-    one: {ansible_host: 10.0.0.1}
-";
-
-/// One host, its Swarm, and the certificates of one site.
-struct Platform {
-    folder: tempfile::TempDir,
-    net: Net,
-    machine: Machine,
-    swarm: Swarm,
-}
-
-impl Platform {
-    fn new(swarm: Swarm) -> Platform {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("one.yml"), INVENTORY).unwrap();
-        // One that is made is random, and not stretched: a person's costs a second each time it is used.
-        let key = reemo_pki::Passphrase::KeyFile(folder.path().join("passphrase"));
-        reemo_pki::Store::create(&folder.path().join("pki"), &key, jiff::Timestamp::now()).unwrap();
-        let (net, machine) = (Net::new(), Machine::debian());
-        let host = machine.clone();
-        net.add("10.0.0.1", Sshd::new(move |exec| host.answer(&exec)).engine(swarm.engine.clone()));
-        Platform { folder, net, machine, swarm }
-    }
-
-    /// A platform that was installed in the usual way.
-    async fn installed() -> Platform {
-        let platform = Platform::new(Swarm::ready());
-        let heard = platform.apply(&["INIT_DB=true"], &[]).await;
-        assert_eq!(heard.exit, exit::OK, "{}", failure(&heard));
-        let done = platform.changes();
-        assert!(done.contains(&"create configs reemo.record.initialised".to_owned()), "{done:#?}");
-        platform
-    }
-
-    fn site(&self, extra: &[&str]) -> Arc<Site> {
-        let extra: Vec<String> = extra.iter().map(|e| (*e).to_owned()).collect();
-        let pki = (self.folder.path().join("pki"), self.folder.path().join("passphrase"));
-        let mut site = support::site_with(&self.folder.path().join("one.yml"), &extra, &self.net, Some(pki));
-        let cluster = &mut Arc::get_mut(&mut site).unwrap().clusters["infra_manager"];
-        // What is watched for seconds on a real Swarm is known at once here.
-        cluster.wanted.services.iter_mut().for_each(|s| s.update.monitor.0 = 0);
-        site
-    }
-
-    async fn run(&self, extra: &[&str], ask: Ask) -> Heard {
-        let site = self.site(extra);
-        let graph = graph::compile(&site).unwrap();
-        let heard = support::run(&site, graph, &self.net, &ask).await;
-        assert!(self.machine.state().unknown.is_empty(), "{:?}", self.machine.state().unknown);
-        self.swarm.engine.finish();
-        heard
-    }
-
-    async fn apply(&self, extra: &[&str], tags: &[&str]) -> Heard {
-        self.run(extra, ask(tags)).await
-    }
-
-    async fn plan(&self, extra: &[&str]) -> Heard {
-        self.run(extra, Ask { check: true, detailed_exitcode: true, ..ask(&[]) }).await
-    }
-
-    fn changes(&self) -> Vec<String> {
-        std::mem::take(&mut self.swarm.state().changes)
-    }
-}
-
-fn ask(tags: &[&str]) -> Ask {
-    let tags = tags.iter().map(|t| (*t).to_owned()).collect();
-    Ask { options: Options { tags, forks: 50, ..Options::default() }, again: "apply".into(), ..Ask::default() }
-}
-
-fn failure(heard: &Heard) -> String {
-    let found = heard.events.iter().find_map(|e| match e {
-        Event::Failure { cause, next, serving, last_lines } => {
-            Some(format!("{cause}\n{}\nserves: {serving}\nnext: {next}", last_lines.join("\n")))
-        }
-        _ => None,
-    });
-    found.unwrap_or_default()
-}
-
-fn outcome(heard: &Heard, wanted: &str) -> Outcome {
-    let found = heard.events.iter().find_map(|e| match e {
-        Event::TaskFinished { title, outcome, .. } if title == wanted => Some(outcome.clone()),
-        _ => None,
-    });
-    found.unwrap_or_else(|| panic!("no task `{wanted}`"))
-}
-
-/// Titles of what was, would be or may have to be changed.
-fn changed(heard: &Heard) -> BTreeSet<String> {
-    let changed = heard.events.iter().filter_map(|e| match e {
-        Event::TaskFinished { title, outcome: Outcome::Changed | Outcome::Unknown { .. }, .. } => Some(title.clone()),
-        _ => None,
-    });
-    changed.collect()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_installation_goes_in_order_and_ends() {

@@ -1,37 +1,43 @@
 //! `apply`, `plan` and `maintenance`.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use reemo_model::event::Event;
+use reemo_model::declare::Declarations;
+use reemo_model::event::{Event, Sink};
 use reemo_resource::swarm::SITE;
 use reemo_resource::swarm::observed::text;
 use reemo_ui::Ui;
 
 use super::args::{ApplyArgs, MaintenanceArgs, Switch};
-use super::output;
 use super::prepare::{self, Exit, Ready};
-use crate::engine::apply::{Ask, probes, refused, run_on};
+use super::{output, recipe, signals, state};
+use crate::engine::apply::{Ask, exit, probes, refused, run_on};
 use crate::engine::fleet::Fleet;
 use crate::engine::graph::{self, TaskGraph};
+use crate::engine::interrupt::Signal;
+use crate::engine::journal::{Began, Entry, Journal};
+use crate::engine::lock::{Timing, Wish};
+use crate::engine::owner::Owner;
 use crate::engine::preflight::data_marker;
 use crate::engine::run::Options;
+use crate::engine::safety::Safety;
 use crate::engine::site::Site;
 use crate::engine::world::{HostView, World};
 
 /// `maintenance on|off`: the way people know it is `apply --tags maintenance -e MAINTENANCE_ENABLE=…`.
-pub async fn maintenance(args: &MaintenanceArgs) -> Result<u8, Exit> {
+pub async fn maintenance(args: &MaintenanceArgs, argv: &[String]) -> Result<u8, Exit> {
     let mut apply = args.apply.clone();
     apply.tags = vec!["maintenance".into()];
     let on = args.state == Switch::On;
     apply.inventory.extra_vars.push(format!("MAINTENANCE_ENABLE={on}"));
-    run(&apply, "maintenance").await
+    run(&apply, "maintenance", argv).await
 }
 
 /// Runs it.
-pub async fn run(args: &ApplyArgs, command: &str) -> Result<u8, Exit> {
+pub async fn run(args: &ApplyArgs, command: &str, argv: &[String]) -> Result<u8, Exit> {
     let started = Instant::now();
     let check = args.check || command == "plan";
     let mut ready = if check {
@@ -40,57 +46,122 @@ pub async fn run(args: &ApplyArgs, command: &str) -> Result<u8, Exit> {
         prepare::to_write(&args.inventory, &args.connect)?
     };
     check_tags(args, &ready)?;
-    let mut graph = compile(&ready.site)?;
+    let graph = compile(&ready.site)?;
     if let Some(code) = lists(args, &ready, &graph) {
         return Ok(code);
     }
     if !check {
         ready.loaded.outside.save().map_err(Exit::invalid)?;
     }
-    let run_id = run_id();
-    let log = log_file(&run_id)?;
+    let run_id = state::run_id();
+    let folder = state::folder(&run_id)?;
+    let log = folder.join("run.log");
     let options = output::options(&args.output, args.diff || command == "plan", Some(log.clone()));
     let (events, ui) =
         Ui::start(&options).map_err(|e| Exit::failed(format!("cannot write the log {}: {e}", log.display())))?;
+    let safety = safety(&folder, &run_id, (!check).then_some(command), argv, &ready).await?;
+    signals::listen(&safety.interrupt, &events);
     events.send(Event::RunStarted {
-        run_id,
+        run_id: run_id.clone(),
         command: if check { "plan".into() } else { command.into() },
         hosts: ready.site.run_hosts().cloned().collect(),
         log,
     });
-    let read = started.elapsed();
-    let mut fleet = Fleet::connect(&ready.site, probes(&ready.site, &graph), args.connect.forks).await;
-    fleet.phases.note("read", "", read);
-    let world = fleet.first_look(&ready.site).await;
-    if let Ok(world) = &world
-        && let Err(exit) = same_site(&ready, world)
-    {
-        ui.finish();
-        return Err(exit);
+    let wish = Wish {
+        owner: Owner::here(&run_id),
+        reason: command.to_owned(),
+        wait: Duration::from_millis(args.lock_wait.map_or(0, |s| s.0)),
+        timing: Timing::default(),
+        interrupt: safety.interrupt.clone(),
+    };
+    let ask = Ask {
+        options: options_of(args),
+        check,
+        skip_unreachable: args.skip_unreachable,
+        detailed_exitcode: args.detailed_exitcode,
+        again: again(argv),
+        safety: safety.clone(),
+        lock: Some(wish),
+    };
+    let result = tokio::select! {
+        result = connected(args, &mut ready, graph, ask, &events, started) => result,
+        // The journal has every step that was begun; what runs on a host runs to its end there.
+        () = safety.interrupt.times(2) => {
+            events.warn("left at once: `reemo-infra runs show` says what was under way");
+            ui.finish();
+            return Ok(safety.interrupt.signal().map_or(exit::INTERRUPTED, Signal::code));
+        }
+    };
+    if let Err(exit) = &result {
+        let _ = safety.journal.note(Entry::Ended { code: exit.code }).await;
+    }
+    ui.finish();
+    result
+}
+
+/// Connects, looks, and runs.
+async fn connected(
+    args: &ApplyArgs,
+    ready: &mut Ready,
+    mut graph: TaskGraph,
+    ask: Ask,
+    events: &Sink,
+    started: Instant,
+) -> Result<u8, Exit> {
+    let looked = async {
+        let read = started.elapsed();
+        let mut fleet = Fleet::connect(&ready.site, probes(&ready.site, &graph), args.connect.forks).await;
+        fleet.phases.note("read", "", read);
+        let world = fleet.first_look(&ready.site).await;
+        (fleet, world)
+    };
+    let (fleet, world) = tokio::select! {
+        looked = looked => looked,
+        () = ask.safety.interrupt.times(1) => {
+            let signal = ask.safety.interrupt.signal().unwrap_or(Signal::Interrupt);
+            let hint = format!("reemo-infra {}", ask.again);
+            let message = format!("stopped by {}: nothing was changed", signal.name());
+            return Err(Exit { code: signal.code(), message, hint });
+        }
+    };
+    if let Ok(world) = &world {
+        same_site(ready, world)?;
     }
     let all_reached = fleet.unreachable.is_empty() || args.skip_unreachable;
     if let Ok(world) = &world
         && ready.pki.store.is_provisional()
     {
         // A run that a gate will refuse makes no certificates either.
-        let look_only = check || !all_reached || refused(&ready.site, &graph, world, &options_of(args));
-        let outcome = first_certificates(&mut ready, world, look_only);
-        if let Err(exit) = outcome {
-            ui.finish();
-            return Err(exit);
-        }
+        let look_only = ask.check || !all_reached || refused(&ready.site, &graph, world, &ask.options);
+        first_certificates(ready, world, look_only)?;
         graph = compile(&ready.site)?;
     }
-    let ask = Ask {
-        options: options_of(args),
-        check,
-        skip_unreachable: args.skip_unreachable,
-        detailed_exitcode: args.detailed_exitcode,
-        again: again(),
+    Ok(run_on(ready.site.clone(), graph, fleet, world, &ask, events.clone(), started).await)
+}
+
+/// A journal for a run that may change something.
+async fn safety(
+    folder: &Path,
+    run: &str,
+    command: Option<&str>,
+    argv: &[String],
+    ready: &Ready,
+) -> Result<Safety, Exit> {
+    let Some(command) = command else { return Ok(Safety::default()) };
+    let journal = Journal::create(folder)
+        .map_err(|e| Exit::failed(format!("cannot write the journal in {}: {e}", folder.display())))?;
+    let declarations = Declarations::read(&ready.loaded.catalogue.variables).map_err(Exit::invalid)?;
+    let recipe = recipe::of(argv, &declarations);
+    let began = Began {
+        run: run.to_owned(),
+        command: command.to_owned(),
+        argv: recipe.argv,
+        withheld: recipe.withheld,
+        cwd: std::env::current_dir().map(|d| d.display().to_string()).unwrap_or_default(),
+        owner: Owner::here(run),
     };
-    let code = run_on(ready.site.clone(), graph, fleet, world, &ask, events, started).await;
-    ui.finish();
-    Ok(code)
+    journal.note(Entry::Began(began)).await.map_err(|f| Exit { hint: f.hint, ..Exit::failed(f.cause) })?;
+    Ok(Safety { journal, ..Safety::default() })
 }
 
 fn options_of(args: &ApplyArgs) -> Options {
@@ -204,22 +275,7 @@ fn lists(args: &ApplyArgs, ready: &Ready, graph: &TaskGraph) -> Option<u8> {
     Some(0)
 }
 
-/// Sortable by time, unique on this machine.
-fn run_id() -> String {
-    let now = Timestamp::now().to_string();
-    let stamp: String = now.chars().filter(|c| c.is_ascii_alphanumeric()).take(15).collect();
-    format!("{stamp}-{:04x}", rand::random::<u16>())
-}
-
-fn log_file(run_id: &str) -> Result<PathBuf, Exit> {
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
-    let home = || std::env::var_os("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from);
-    let dir = state.unwrap_or_else(|| home().join(".local/state")).join("reemo-infra/runs").join(run_id);
-    std::fs::create_dir_all(&dir).map_err(|e| Exit::failed(format!("cannot make {}: {e}", dir.display())))?;
-    Ok(dir.join("run.log"))
-}
-
 /// The command as it was typed; secrets in it are scrubbed by whoever prints it.
-fn again() -> String {
-    std::env::args().skip(1).map(|word| reemo_model::quote::sh_quote(&word).into_owned()).collect::<Vec<_>>().join(" ")
+fn again(argv: &[String]) -> String {
+    argv.iter().skip(1).map(|word| reemo_model::quote::sh_quote(word).into_owned()).collect::<Vec<_>>().join(" ")
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use reemo_model::catalogue::Span;
 
 use super::config::Config;
 use super::vault::args::{VaultArgs, VaultOptions};
@@ -30,6 +31,12 @@ pub enum Command {
     Check(CheckArgs),
     /// Show or lift the maintenance page on the users' portal.
     Maintenance(MaintenanceArgs),
+    /// What was run from this machine: list it, or show one run step by step.
+    Runs(RunsArgs),
+    /// The command of a run that did not end well, again.
+    Resume(ResumeArgs),
+    /// Who changes these clusters now; and the way to take a dead run's lock from it.
+    Lock(LockArgs),
     /// Print the task graph.
     Graph(GraphArgs),
     /// Run a command on hosts: `exec PATTERN -- CMD…` (as `ansible PATTERN -m shell -a CMD`).
@@ -192,6 +199,9 @@ pub struct ApplyArgs {
     /// Go on without hosts that cannot be reached (the exit code is still 4).
     #[arg(long = "skip-unreachable")]
     pub skip_unreachable: bool,
+    /// Wait so long (`30s`, `10m`) for another run on the same cluster to end; without it, exit 7 at once.
+    #[arg(long = "lock-wait", value_name = "DURATION")]
+    pub lock_wait: Option<Span>,
     /// Exit 10 if a check finds changes.
     #[arg(long = "detailed-exitcode")]
     pub detailed_exitcode: bool,
@@ -254,6 +264,67 @@ pub enum Switch {
     On,
     /// Users see the portal.
     Off,
+}
+
+/// Arguments of `runs`.
+#[derive(Debug, Clone, Args)]
+pub struct RunsArgs {
+    /// What to show.
+    #[command(subcommand)]
+    pub action: RunsAction,
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What `runs` shows.
+#[derive(Debug, Clone, Subcommand)]
+pub enum RunsAction {
+    /// All runs, oldest first.
+    List,
+    /// One run, step by step.
+    Show {
+        /// Its name, or the beginning of it; the last run where none is given.
+        run: Option<String>,
+    },
+}
+
+/// Arguments of `lock`.
+#[derive(Debug, Clone, Args)]
+pub struct LockArgs {
+    /// `status`: who holds it. `release`: take it from a run that is dead.
+    pub action: LockAction,
+    /// With release: also from one that lives.
+    #[arg(long)]
+    pub force: bool,
+    /// Inventory.
+    #[command(flatten)]
+    pub inventory: InventoryOptions,
+    /// Login.
+    #[command(flatten)]
+    pub connect: ConnectOptions,
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What `lock` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LockAction {
+    /// Who holds it.
+    Status,
+    /// Take it from a run that is dead.
+    Release,
+}
+
+/// Arguments of `resume`.
+#[derive(Debug, Clone, Args)]
+pub struct ResumeArgs {
+    /// Name of the run, or the beginning of it; the last run where none is given.
+    pub run: Option<String>,
+    /// Variables that were given with -e and are not kept, because they are or may be secret.
+    #[arg(short = 'e', long = "extra-vars", value_name = "VARS")]
+    pub extra_vars: Vec<String>,
 }
 
 /// Arguments of `graph`.

@@ -12,6 +12,7 @@ mod explain;
 mod graph;
 mod inventory;
 mod load;
+mod lock;
 mod lookup;
 mod once;
 mod output;
@@ -19,9 +20,13 @@ pub mod pasted;
 mod playbook;
 mod portal_certs;
 pub mod prepare;
+mod recipe;
 mod render;
 mod reset;
+mod runs;
+mod signals;
 mod site;
+mod state;
 mod status;
 mod target;
 pub mod vault;
@@ -29,12 +34,22 @@ pub mod vault;
 use args::{Cli, Command, OutputArgs};
 use prepare::Exit;
 
-/// Runs a command line; returns the exit code.
-pub async fn main(cli: Cli) -> u8 {
+/// Runs a command line; returns the exit code. `argv` are the words it was read from, the program's name first.
+pub async fn main(cli: Cli, argv: Vec<String>) -> u8 {
+    let (cli, argv) = match &cli.command {
+        Command::Resume(args) => match runs::resumed(args) {
+            Ok(again) => again,
+            Err(exit) => return report(&exit),
+        },
+        _ => (cli, argv),
+    };
     let result = match &cli.command {
-        Command::Apply(args) => apply::run(args, "apply").await,
-        Command::Plan(args) => apply::run(args, "plan").await,
-        Command::Maintenance(args) => apply::maintenance(args).await,
+        Command::Apply(args) => apply::run(args, "apply", &argv).await,
+        Command::Plan(args) => apply::run(args, "plan", &argv).await,
+        Command::Maintenance(args) => apply::maintenance(args, &argv).await,
+        Command::Lock(args) => lock::run(args).await,
+        Command::Runs(args) => runs::run(args),
+        Command::Resume(_) => Err(Exit::usage("a run of `resume` is named by the run it goes on with")),
         Command::Status(args) => status::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Graph(args) => graph::run(args),

@@ -5,25 +5,27 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use reemo_model::change::Verdict;
-use reemo_model::event::{Counts, Event, Outcome, Shown, Sink, Trips};
-use reemo_resource::host::{Directory, File, HostResource, Wanted, observe_plan};
-use reemo_resource::os::FAMILIES;
-use reemo_resource::probe::Probe;
-use reemo_resource::swarm::node::set_aside;
+use reemo_model::event::{Counts, Event, Outcome, Shown, Sink};
 
-use super::evaluate::{View, repository_file};
+use super::evaluate::View;
 use super::fault::{Fault, FaultKind};
+use super::finish::Finish;
 use super::fleet::Fleet;
 use super::graph::TaskGraph;
+use super::interrupt::Signal;
+use super::journal::Entry;
+use super::lock::Wish;
 use super::order;
-use super::preflight::DATA_MARKER;
 use super::rollback;
 use super::run::{Ending, Options, Run};
+use super::safety::Safety;
 use super::site::Site;
 use super::task::{Task, What};
 use super::world::World;
 
-/// Exit codes, in the words of `docs/exit-codes.md`. When several hold: 130 > 1 > 7 > 8 > 6 > 2 > 4.
+pub use super::ask_hosts::probes;
+
+/// Exit codes, in the words of `docs/exit-codes.md`. When several hold: 129, 130, 143 > 1 > 7 > 8 > 6 > 2 > 4.
 pub mod exit {
     /// Everything is as wanted.
     pub const OK: u8 = 0;
@@ -33,10 +35,18 @@ pub mod exit {
     pub const UNREACHABLE: u8 = 4;
     /// The run failed; the old release is proven to serve.
     pub const ROLLED_BACK: u8 = 6;
+    /// Another run holds the lock.
+    pub const LOCKED: u8 = 7;
     /// A safety gate said no.
     pub const REFUSED: u8 = 8;
     /// `--detailed-exitcode`: changes are pending.
     pub const PENDING: u8 = 10;
+    /// Stopped by SIGHUP.
+    pub const HANGUP: u8 = 129;
+    /// Stopped by ^C.
+    pub const INTERRUPTED: u8 = 130;
+    /// Stopped by SIGTERM.
+    pub const TERMINATED: u8 = 143;
 }
 
 /// What an operator asks of a run.
@@ -52,6 +62,10 @@ pub struct Ask {
     pub detailed_exitcode: bool,
     /// The command as the operator would type it again, without the program's name.
     pub again: String,
+    /// What keeps it safe.
+    pub safety: Safety,
+    /// The lock that is taken before the first change; `None`: none.
+    pub lock: Option<Wish>,
 }
 
 /// Runs it; returns the exit code.
@@ -63,8 +77,24 @@ pub async fn run(site: Arc<Site>, graph: TaskGraph, ask: &Ask, events: Sink) -> 
     run_on(site, graph, fleet, world, ask, events, started).await
 }
 
-/// The same over a fleet that is connected already.
+/// The same over a fleet that is connected already. The journal's last line is written here.
 pub async fn run_on(
+    site: Arc<Site>,
+    graph: TaskGraph,
+    fleet: Fleet,
+    world: Result<World, Fault>,
+    ask: &Ask,
+    events: Sink,
+    started: Instant,
+) -> u8 {
+    let code = whole(site, graph, fleet, world, ask, events.clone(), started).await;
+    if let Err(fault) = ask.safety.journal.note(Entry::Ended { code }).await {
+        events.warn(fault.cause);
+    }
+    code
+}
+
+async fn whole(
     site: Arc<Site>,
     graph: TaskGraph,
     fleet: Fleet,
@@ -88,31 +118,32 @@ pub async fn run_on(
             );
         }
     };
-    for (node, word) in world.swarms.values().flat_map(set_aside) {
-        events.warn(format!(
-            "node {node} is set to `{word}`: nothing is started there until it is `docker node update --availability \
-             active {node}`"
-        ));
-    }
-    let run = Run::new(site.clone(), graph, fleet.clone(), world, events.clone(), ask.options.clone());
+    let run =
+        Run::new(site.clone(), graph, fleet.clone(), world, events.clone(), ask.options.clone(), ask.safety.clone());
     let finish = Finish { site: &site, fleet: &fleet, ask, events: &events, started };
     if unreachable && (!ask.skip_unreachable || fleet.hosts().count() == 0) {
         let counts = idle(&run).await;
         return finish.recap(counts, exit::UNREACHABLE);
     }
     let floor = if unreachable { exit::UNREACHABLE } else { exit::OK };
-    let code = if ask.check { plan(&run, &finish).await } else { apply(&run, &finish).await };
-    match code {
-        Done::Ended(code) => code,
+    let done = if ask.check { plan(&run, &finish).await } else { apply(&run, ask).await };
+    run.unlock().await;
+    match done {
+        Done::Failed { counts, fault, serving, code } => finish.failed(counts, fault, serving, code),
         Done::Clean(counts, code) => finish.recap(counts, worse(code, floor)),
     }
 }
 
+/// What is still to be said.
 enum Done {
-    /// The recap is out.
-    Ended(u8),
-    /// Still to be said.
+    Failed { counts: BTreeMap<String, Counts>, fault: Fault, serving: String, code: u8 },
     Clean(BTreeMap<String, Counts>, u8),
+}
+
+impl Done {
+    fn failed(counts: BTreeMap<String, Counts>, fault: Fault, serving: String, code: u8) -> Done {
+        Done::Failed { counts, fault, serving, code }
+    }
 }
 
 /// Evaluates everything, touches nothing.
@@ -153,7 +184,7 @@ async fn plan(run: &Arc<Run>, finish: &Finish<'_>) -> Done {
         });
     }
     if let Some(fault) = guard(run, &verdicts).await {
-        return Done::Ended(finish.failed(counts, fault, String::new(), exit::REFUSED));
+        return Done::failed(counts, fault, String::new(), exit::REFUSED);
     }
     let code = match (refused, pending && finish.ask.detailed_exitcode) {
         (true, _) => exit::REFUSED,
@@ -163,20 +194,34 @@ async fn plan(run: &Arc<Run>, finish: &Finish<'_>) -> Done {
     Done::Clean(counts, code)
 }
 
-async fn apply(run: &Arc<Run>, finish: &Finish<'_>) -> Done {
+async fn apply(run: &Arc<Run>, ask: &Ask) -> Done {
     // Gates that can be answered now are answered before the first change.
     let verdicts = run.fleet.phases.timed("decide", "", run.verdicts()).await;
     if let Some(fault) = guard(run, &verdicts).await {
-        let counts = idle(run).await;
-        return Done::Ended(finish.failed(counts, fault, run.serving().await, exit::REFUSED));
+        return Done::failed(idle(run).await, fault, run.serving().await, exit::REFUSED);
+    }
+    let todo = verdicts.iter().any(|(_, v)| !v.is_unchanged());
+    if let Some(wish) = ask.lock.clone().filter(|_| todo) {
+        let refused = match run.lock(wish).await {
+            Ok(false) => None,
+            // Somebody else was at work: what was decided before is of no worth.
+            Ok(true) => guard(run, &run.verdicts().await).await,
+            Err(fault) => Some(fault),
+        };
+        if let Some(fault) = refused {
+            let code = code_of(run, &fault);
+            return Done::failed(idle(run).await, fault, run.serving().await, code);
+        }
     }
     let ending = run.execute().await;
-    if ending.faults.is_empty() {
-        return verified(run, finish, ending).await;
+    if let Some(signal) = run.safety.interrupt.signal().filter(|_| ending.unfinished()) {
+        return interrupted(run, ending, signal).await;
     }
-    let first = pick_first(&ending);
-    let mut code = code_of(&ending);
-    let mut fault = first;
+    if ending.faults.is_empty() {
+        return verified(run, ending).await;
+    }
+    let mut code = ending.faults.iter().fold(exit::OK, |code, (_, fault)| worse(code, code_of(run, fault)));
+    let mut fault = pick_first(&ending);
     if code == exit::FAILED && !ending.rollout.is_empty() {
         match run.roll_back(&ending.rollout).await {
             rollback::Outcome::OldReleaseServes => code = exit::ROLLED_BACK,
@@ -192,18 +237,33 @@ async fn apply(run: &Arc<Run>, finish: &Finish<'_>) -> Done {
             format!("see what it says: reemo-infra logs {}; then correct it and run the same command again", s.name);
     }
     let serving = run.serving().await;
-    Done::Ended(finish.failed(ending.counts, fault, serving, code))
+    Done::failed(ending.counts, fault, serving, code)
 }
 
-async fn verified(run: &Arc<Run>, finish: &Finish<'_>, ending: Ending) -> Done {
+/// What runs was ended; nothing is put back, since that would be something new.
+async fn interrupted(run: &Arc<Run>, ending: Ending, signal: Signal) -> Done {
+    let _ = run.safety.journal.note(Entry::Interrupted { signal: signal.name().into() }).await;
+    let failed: Vec<String> = ending
+        .faults
+        .iter()
+        .filter(|(_, f)| f.kind != FaultKind::Interrupted)
+        .map(|(t, f)| format!("failed: {}: {}", t.title, f.cause))
+        .collect();
+    let fault =
+        Fault::failed(format!("stopped by {}: what was under way has ended, the rest was not begun", signal.name()));
+    let serving = run.serving().await;
+    Done::failed(ending.counts, fault.lines(failed), serving, signal.code())
+}
+
+async fn verified(run: &Arc<Run>, ending: Ending) -> Done {
     match run.fleet.phases.timed("verify", "", run.verify()).await {
         Ok(differs) if differs.is_empty() => Done::Clean(ending.counts, exit::OK),
         Ok(differs) => {
             let list: Vec<String> = differs.iter().map(|(t, v)| format!("{}: {}", t.id, in_words(v))).collect();
             let fault = Fault::failed("everything was done, yet a second look still finds differences").lines(list);
-            Done::Ended(finish.failed(ending.counts, fault, run.serving().await, exit::FAILED))
+            Done::failed(ending.counts, fault, run.serving().await, exit::FAILED)
         }
-        Err(fault) => Done::Ended(finish.failed(ending.counts, fault, run.serving().await, exit::FAILED)),
+        Err(fault) => Done::failed(ending.counts, fault, run.serving().await, exit::FAILED),
     }
 }
 
@@ -271,23 +331,20 @@ fn pick_first(ending: &Ending) -> Fault {
     Fault { kind: fault.kind, cause, last_lines: fault.last_lines.clone(), hint: fault.hint.clone() }
 }
 
-fn code_of(ending: &Ending) -> u8 {
-    ending.faults.iter().fold(exit::OK, |code, (_, f)| {
-        worse(
-            code,
-            match f.kind {
-                FaultKind::Refused => exit::REFUSED,
-                FaultKind::Unreachable => exit::UNREACHABLE,
-                FaultKind::Failed | FaultKind::Unhealthy | FaultKind::Moved => exit::FAILED,
-            },
-        )
-    })
+fn code_of(run: &Run, fault: &Fault) -> u8 {
+    match fault.kind {
+        FaultKind::Refused => exit::REFUSED,
+        FaultKind::Unreachable => exit::UNREACHABLE,
+        FaultKind::Locked => exit::LOCKED,
+        FaultKind::Interrupted => run.safety.interrupt.signal().map_or(exit::INTERRUPTED, Signal::code),
+        FaultKind::Failed | FaultKind::Unhealthy | FaultKind::Moved => exit::FAILED,
+    }
 }
 
 /// The worse of two exit codes.
 pub fn worse(a: u8, b: u8) -> u8 {
-    const ORDER: [u8; 9] = [130, 1, 7, 8, 6, 2, 4, 10, 0];
-    let rank = |c: u8| ORDER.iter().position(|o| *o == c).unwrap_or(1);
+    const ORDER: [u8; 11] = [130, 143, 129, 1, 7, 8, 6, 2, 4, 10, 0];
+    let rank = |c: u8| ORDER.iter().position(|o| *o == c).unwrap_or(3);
     if rank(a) <= rank(b) { a } else { b }
 }
 
@@ -311,70 +368,4 @@ fn report_unreachable(site: &Site, fleet: &Fleet, events: &Sink) -> bool {
         });
     }
     !fleet.unreachable.is_empty()
-}
-
-struct Finish<'a> {
-    site: &'a Site,
-    fleet: &'a Fleet,
-    ask: &'a Ask,
-    events: &'a Sink,
-    started: Instant,
-}
-
-impl Finish<'_> {
-    fn failed(&self, counts: BTreeMap<String, Counts>, fault: Fault, serving: String, code: u8) -> u8 {
-        let next = if fault.hint.is_empty() { format!("reemo-infra {}", self.ask.again) } else { fault.hint };
-        self.events.send(Event::Failure { cause: fault.cause, last_lines: fault.last_lines, serving, next });
-        self.recap(counts, code)
-    }
-
-    fn recap(&self, hosts: BTreeMap<String, Counts>, code: u8) -> u8 {
-        let trips = self
-            .fleet
-            .hosts()
-            .map(|(name, conn)| {
-                let t = conn.trips();
-                (
-                    name.clone(),
-                    Trips { handshakes: t.handshakes, execs: t.execs, docker_calls: t.docker_calls, bytes: t.bytes },
-                )
-            })
-            .collect();
-        self.fleet.phases.tell(self.events);
-        debug_assert!(self.site.hosts.len() >= hosts.len());
-        self.events.send(Event::Recap { hosts, seconds: self.started.elapsed().as_secs_f64(), exit: code, trips });
-        code
-    }
-}
-
-/// What each host is asked: everything its tasks are about, and where the database's data is.
-pub fn probes(site: &Site, graph: &TaskGraph) -> BTreeMap<String, Vec<Probe>> {
-    let mut wanted: BTreeMap<String, Vec<HostResource>> = BTreeMap::new();
-    for task in graph.tasks() {
-        let Some(host) = &task.host else { continue };
-        let list = wanted.entry(host.clone()).or_default();
-        match &task.what {
-            What::Host(resource) => list.push((**resource).clone()),
-            What::DataDir(dir) => list.push(HostResource::Directory(Directory {
-                path: dir.path.clone(),
-                mode: dir.mode,
-                owner: dir.owner.clone(),
-            })),
-            What::Repository => {
-                let settings = &site.clusters[&task.cluster].settings;
-                let Some(url) = &settings.repo_url else {
-                    continue;
-                };
-                for define in FAMILIES.iter().filter_map(|f| f.repository) {
-                    let file = define(url, settings.signed());
-                    list.push(HostResource::File(repository_file(file.path, file.content)));
-                }
-            }
-            What::Preflight => {
-                list.push(HostResource::File(File { path: DATA_MARKER.into(), wanted: Wanted::Absent, notify: vec![] }))
-            }
-            _ => {}
-        }
-    }
-    wanted.into_iter().map(|(host, resources)| (host, observe_plan(&resources))).collect()
 }

@@ -11,7 +11,9 @@ use reemo_resource::swarm::observed::{at, repository, text};
 use reemo_resource::swarm::{DATA_NODE, INITIALISED, MANAGED, database, network, node, service};
 use serde_json::json;
 
+use super::fault::Fault;
 use super::preflight;
+use super::quorum::Quorum;
 use super::site::{ClusterSite, Site};
 use super::task::{Task, What};
 use super::world::{HostView, World};
@@ -92,18 +94,33 @@ impl View<'_> {
         }
     }
 
-    /// The engine reads its configuration when it starts. If it was started by this run, it has it.
+    /// The engine reads its configuration when it starts. One that this run starts has it; one that was started before
+    /// it was last written, by this run or another that did not come to the restart, has not.
     fn restart(&self, task: &Task, after: &str) -> Verdict {
-        let ran = self.host(task).is_some_and(|v| v.engine.is_some());
-        if !self.changed.contains(after) || !ran {
+        let Some(view) = self.host(task).filter(|v| v.engine.is_some()) else { return Verdict::Unchanged };
+        let outdated = view.seen.as_ref().is_some_and(|s| s.facts.engine_outdated);
+        if !outdated && !self.changed.contains(after) {
             return Verdict::Unchanged;
         }
+        if let Err(fault) = self.spare(task) {
+            return Verdict::Refused { why: fault.cause, hint: fault.hint };
+        }
+        let was = outdated.then(|| "runs since before its configuration was written".to_owned());
         Verdict::Change(Change {
             action: Action::Run,
-            fields: vec![FieldDiff::new("docker.service", None, Some("restarted".into()))],
+            fields: vec![FieldDiff::new("docker.service", was, Some("restarted".into()))],
             ops: restart_engine(),
             notify: vec![],
         })
+    }
+
+    /// May the manager on this host be away for a moment?
+    fn spare(&self, task: &Task) -> Result<(), Fault> {
+        let host = task.host.as_deref().unwrap_or_default();
+        let Some(there) = self.world.swarms.get(&task.cluster) else { return Ok(()) };
+        let id = self.host(task).and_then(|v| v.engine.as_ref()).map(|e| e.node_id.as_str()).unwrap_or_default();
+        let node = there.nodes.iter().find(|n| !id.is_empty() && text(n, &["ID"]) == id);
+        Quorum::of(&there.nodes).spare(&task.cluster, host, node)
     }
 
     fn engine(&self, task: &Task) -> Verdict {

@@ -3,7 +3,7 @@
 use reemo_transport::TransportError;
 
 /// A step that failed.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Fault {
     /// What kind.
     pub kind: FaultKind,
@@ -28,6 +28,10 @@ pub enum FaultKind {
     Unhealthy,
     /// What we wanted to change is no longer what was observed.
     Moved,
+    /// The operator asked the run to stop; this step was not begun.
+    Interrupted,
+    /// The lock is not ours, or not any more.
+    Locked,
 }
 
 impl Fault {
@@ -39,6 +43,11 @@ impl Fault {
     /// A refusal by a gate.
     pub fn refused(cause: impl Into<String>, hint: impl Into<String>) -> Self {
         Fault { kind: FaultKind::Refused, cause: cause.into(), last_lines: vec![], hint: hint.into() }
+    }
+
+    /// Not begun, because the operator asked to stop.
+    pub fn interrupted(signal: &str) -> Self {
+        Fault { kind: FaultKind::Interrupted, ..Fault::failed(format!("not begun: {signal} asked to stop")) }
     }
 
     /// The same with what to do.

@@ -1,23 +1,34 @@
 //! Runs: connect, observe, compare, act, prove.
 
+mod act;
 pub mod apply;
+mod ask_hosts;
 pub mod bell;
 pub mod evaluate;
 pub mod fault;
 pub mod files;
+mod finish;
 pub mod fleet;
 pub mod graph;
 pub mod health;
 pub mod interpret;
+pub mod interrupt;
+pub mod journal;
+pub mod lock;
+mod look;
 pub mod observe;
 pub mod order;
+pub mod owner;
 pub mod pause;
 pub mod phases;
 pub mod preflight;
 pub mod prove;
+pub mod quorum;
 pub mod rollback;
 pub mod run;
+pub mod safety;
 pub mod settle;
 pub mod site;
+mod stages;
 pub mod task;
 pub mod world;

@@ -6,10 +6,12 @@ use reemo_resource::swarm::observed::{SwarmObservation, number, text};
 use reemo_resource::swarm::service::{image_of, tag_of};
 use serde_json::Value;
 
+use super::act::widened;
 use super::fault::Fault;
 use super::interpret;
+use super::journal::{self, Entry, Of};
 use super::prove::Witness;
-use super::run::{Changed, Run, widened};
+use super::run::{Changed, Run};
 
 /// What became of the old release.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,6 +29,10 @@ impl Run {
     pub async fn roll_back(&self, rollout: &[Changed]) -> Outcome {
         let mut problems = Vec::new();
         let mut any = false;
+        if rollout.iter().any(|c| c.before.is_some()) {
+            // What stops here is put back all the same: that is the safer half.
+            let _ = self.safety.journal.note(Entry::PuttingBack).await;
+        }
         for changed in rollout.iter().rev() {
             let Some(before) = &changed.before else {
                 continue;
@@ -56,6 +62,7 @@ impl Run {
     }
 
     async fn restore(&self, changed: &Changed, before: &Value) -> Result<(), Fault> {
+        self.still_ours(&changed.cluster).await?;
         let world = self.world.read().await.clone();
         let manager = world
             .manager(&self.site, &changed.cluster)
@@ -75,8 +82,14 @@ impl Run {
             });
             Some(widened(&op))
         };
-        if let Some(Op::Docker(DockerOp::ServiceUpdate { version, spec, auth, .. })) = &posted {
-            interpret::update_service(&docker, name, *version, spec.clone(), auth.as_ref()).await.map_err(said)?;
+        let (task, title) = (format!("{}/{name}", changed.cluster), format!("put back {name}"));
+        let of = Of { task: &task, title: &title, host: manager };
+        if let Some(op) = &posted
+            && let Op::Docker(DockerOp::ServiceUpdate { version, spec, auth, .. }) = op
+        {
+            let update = interpret::update_service(&docker, name, *version, spec.clone(), auth.as_ref());
+            let update = async { update.await.map_err(said) };
+            self.safety.journal.step(of, journal::of_op(op), update).await?;
         }
         let witness = Witness {
             docker,

@@ -77,6 +77,11 @@ impl Schedule {
         blocked
     }
 
+    /// Tasks that were neither begun nor blocked by a failure.
+    pub fn left(&self) -> usize {
+        self.state.iter().filter(|s| matches!(s, State::Waiting | State::Ready)).count()
+    }
+
     /// True when nothing is running or will become ready.
     pub fn finished(&self) -> bool {
         !self.state.iter().any(|s| matches!(s, State::Ready | State::Running))
@@ -96,7 +101,9 @@ mod tests {
         assert_eq!(s.take_ready(), [] as [usize; 0]);
         s.succeed(0);
         assert_eq!(s.take_ready(), [1]);
+        assert_eq!(s.left(), 1);
         assert_eq!(s.fail(1), [3]);
+        assert_eq!(s.left(), 0, "what is blocked is not merely left");
         assert!(s.finished());
     }
 

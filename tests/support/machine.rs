@@ -29,6 +29,13 @@ pub struct State {
     pub unknown: Vec<String>,
     /// What an installation says before it fails.
     pub broken_packages: Option<String>,
+    /// Signs of life of who holds the lock.
+    beats: u64,
+    /// Counts what happens, in place of a clock.
+    clock: u64,
+    /// When the engine was started last, and when its configuration was written.
+    engine_started: u64,
+    configured: u64,
 }
 
 /// A file, or with `content: None` a directory.
@@ -54,6 +61,10 @@ impl Machine {
             commands: Vec::new(),
             unknown: Vec::new(),
             broken_packages: None,
+            beats: 0,
+            clock: 0,
+            engine_started: 0,
+            configured: 0,
         })))
     }
 
@@ -78,6 +89,7 @@ impl State {
                 self.commands.push(format!("write {path}"));
                 self.write(path, mode, owner, sum, expect, &exec.stdin)
             }
+            ["sh", "-c", script, "lock", path, ..] => self.lock(script, path, &argv[5..], &exec.stdin),
             ["mkdir", "-p", "--", path] | ["mkdir", "-p", "-m", _, "--", path] => {
                 if !self.files.contains_key(path) {
                     self.commands.push(format!("mkdir {path}"));
@@ -106,6 +118,7 @@ impl State {
             }
             ["sh", "-ec", script] if script.ends_with("systemctl start docker.service") => {
                 self.restarted.push("docker.service".to_owned());
+                self.start_engine();
                 Ran::ok("")
             }
             // Where the engine would be: there is none, or it is behind the socket.
@@ -141,6 +154,10 @@ impl State {
         if !self.files.contains_key(parent) {
             return Ran::failed(1, format!("mktemp: failed to create file via template '{path}.XXXXXX'\n"));
         }
+        if path == "/etc/docker/daemon.json" {
+            self.clock += 1;
+            self.configured = self.clock;
+        }
         let mode = u32::from_str_radix(mode, 8).unwrap();
         self.files.insert(path.to_owned(), Entry { mode, owner: owner.to_owned(), content: Some(content.to_vec()) });
         Ran::ok("")
@@ -153,8 +170,59 @@ impl State {
         if let Some(said) = &self.broken_packages {
             return Ran::failed(100, said.clone());
         }
+        if names.iter().any(|n| n == "docker.io") {
+            self.start_engine();
+        }
         names.into_iter().for_each(|n| drop(self.packages.insert(n, "1.0-1".into())));
         Ran::ok("Setting up\n")
+    }
+
+    /// The scripts of the lock: taken, kept, broken, given back.
+    fn lock(&mut self, script: &str, path: &str, args: &[&str], stdin: &[u8]) -> Ran {
+        let there = self.files.get(path).and_then(|f| f.content.clone());
+        let text = there.map(|c| String::from_utf8(c).unwrap());
+        let ours = |run: &str| text.as_ref().is_some_and(|t| t.contains(run));
+        match (script, args) {
+            (s, []) if s.contains("mktemp") => {
+                if let Some(text) = &text {
+                    return Ran { stdout: format!("{text}{}\n", self.beats).into(), code: 17, ..Ran::default() };
+                }
+                let entry = Entry { mode: 0o600, owner: "root:root".into(), content: Some(stdin.to_vec()) };
+                self.files.insert(path.to_owned(), entry);
+                Ran::ok("")
+            }
+            (s, [run]) if s.contains("touch") => {
+                self.beats += 1;
+                if ours(run) { Ran::ok("") } else { Ran::failed(1, "") }
+            }
+            (s, [_, run]) if s.starts_with("mv") => {
+                if !ours(run) {
+                    return Ran::failed(18, "");
+                }
+                self.files.remove(path);
+                Ran::ok("")
+            }
+            (s, [run]) if s.starts_with("if grep") => {
+                if ours(run) {
+                    self.files.remove(path);
+                }
+                Ran::ok("")
+            }
+            _ => {
+                self.unknown.push(script.to_owned());
+                Ran::failed(127, "")
+            }
+        }
+    }
+
+    fn start_engine(&mut self) {
+        self.clock += 1;
+        self.engine_started = self.clock;
+    }
+
+    /// The engine runs with the configuration it has.
+    pub fn engine_is_current(&self) -> bool {
+        self.engine_started >= self.configured
     }
 
     /// Frames as the real script sends them.
@@ -189,6 +257,9 @@ impl State {
                 asked + &names().iter().map(|n| self.unit(n)).collect::<String>()
             }
             files if files.starts_with("files.") => names().iter().map(|path| self.look(path)).collect(),
+            "facts" if self.engine_started > 0 && !self.engine_is_current() => {
+                format!("{}is\tengine-outdated\n", self.recorded[id])
+            }
             _ => self.recorded.get(id).cloned().unwrap_or_default(),
         }
     }

@@ -3,6 +3,7 @@
 
 pub mod fifty;
 pub mod machine;
+pub mod platform;
 pub mod swarm;
 
 use std::collections::BTreeMap;

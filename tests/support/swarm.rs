@@ -29,6 +29,8 @@ pub struct State {
     pub meddle: Option<fn(&mut Value)>,
     /// What was changed, in order: `create reemo_api`, `update reemo_api 2.13.10 max=5`.
     pub changes: Vec<String>,
+    /// Who took the lock, in order.
+    pub locks: Vec<String>,
     node_labels: Value,
     clock: u64,
 }
@@ -89,6 +91,18 @@ impl Swarm {
         for kind in ["networks", "secrets", "configs"] {
             self.on(Method::POST, &format!("/{kind}/create"), move |s, call| s.create(kind, call.json()));
         }
+        self.on(Method::GET, "/configs/*", |s, call| match s.config(&call.parts[0]) {
+            Some(config) => Reply::json(config.clone()),
+            None => Reply::error(404, "config not found"),
+        });
+        self.on(Method::POST, "/configs/*/update", |s, call| s.update_config(call));
+        self.on(Method::DELETE, "/configs/*", |s, call| {
+            let configs = s.objects.entry("configs").or_default();
+            let before = configs.len();
+            configs.retain(|c| c["ID"] != *call.parts[0]);
+            let gone = configs.len() < before;
+            if gone { Reply::status(204, Value::Null) } else { Reply::error(404, "config not found") }
+        });
         self.on(Method::POST, "/services/create", |s, call| s.create_service(call.json()));
         self.on(Method::GET, "/services/*", |s, call| match s.service(&call.parts[0]) {
             Some(service) => Reply::json(service.clone()),
@@ -145,6 +159,10 @@ impl State {
     }
 
     fn create(&mut self, kind: &'static str, spec: Value) -> Reply {
+        let there = self.objects.get(kind).into_iter().flatten();
+        if kind == "configs" && there.into_iter().any(|c| c["Spec"]["Name"] == spec["Name"]) {
+            return Reply::error(409, "rpc error: code = AlreadyExists desc = config already exists");
+        }
         let id = format!("{kind}-{}", self.tick());
         let object = match kind {
             "networks" => {
@@ -158,9 +176,33 @@ impl State {
             }
         };
         let name = spec["Name"].as_str().unwrap_or_default();
-        self.changes.push(format!("create {kind} {}", without_hash(name)));
+        // The lock is no change of the platform.
+        match name {
+            "io.reemo.lock" => self.locks.push(spec["Labels"]["owner"].as_str().unwrap_or_default().to_owned()),
+            _ => self.changes.push(format!("create {kind} {}", without_hash(name))),
+        }
         self.add(kind, object);
         Reply::status(201, if kind == "networks" { json!({"Id": id, "Warning": ""}) } else { json!({"ID": id}) })
+    }
+
+    /// A config by name or id.
+    pub fn config(&self, name: &str) -> Option<&Value> {
+        self.objects.get("configs")?.iter().find(|c| c["Spec"]["Name"] == *name || c["ID"] == *name)
+    }
+
+    /// Only labels may change.
+    fn update_config(&mut self, call: &Call) -> Reply {
+        let (id, posted, now) = (call.parts[0].clone(), call.json(), self.tick());
+        let configs = self.objects.entry("configs").or_default();
+        let Some(config) = configs.iter_mut().find(|c| c["ID"] == *id) else {
+            return Reply::error(404, "config not found");
+        };
+        if call.query["version"].parse().ok() != config["Version"]["Index"].as_u64() {
+            return Reply::error(500, "rpc error: code = Unknown desc = update out of sequence");
+        }
+        config["Version"]["Index"] = json!(now);
+        config["Spec"]["Labels"] = posted["Labels"].clone();
+        Reply::status(200, Value::Null)
     }
 
     fn service(&self, name: &str) -> Option<&Value> {

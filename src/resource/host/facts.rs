@@ -77,6 +77,8 @@ pub struct HostFacts {
     pub programs: BTreeSet<String>,
     /// A socket is at `/var/run/docker.sock`.
     pub docker_socket: bool,
+    /// The Docker engine was started before its configuration was last written: it does not run with it.
+    pub engine_outdated: bool,
     /// Something listens at `/dev/log`.
     pub dev_log: bool,
     /// rsyslog runs.
@@ -121,6 +123,7 @@ for x in docker dockerd podman rsyslogd sudo systemctl iptables ip modprobe ufw 
 if command -v "$x" >/dev/null 2>&1; then printf 'has\t%s\n' "$x"; fi
 done
 if [ -S /var/run/docker.sock ]; then printf 'is\tdocker-socket\n'; fi
+if [ -e /run/docker.pid ] && [ /etc/docker/daemon.json -nt /run/docker.pid ]; then printf 'is\tengine-outdated\n'; fi
 if [ -S /dev/log ]; then printf 'is\tdev-log\n'; fi
 if [ -d /run/systemd/system ]; then printf 'is\tsystemd\n'; fi
 if [ -r /run/rsyslogd.pid ] && read -r x </run/rsyslogd.pid && [ -d "/proc/$x" ]; then printf 'is\trsyslog\n'; fi
@@ -191,6 +194,7 @@ pub(super) fn parse(text: &str) -> Result<HostFacts, String> {
                 facts.programs.insert(program.to_owned());
             }
             ["is", "docker-socket"] => facts.docker_socket = true,
+            ["is", "engine-outdated"] => facts.engine_outdated = true,
             ["is", "dev-log"] => facts.dev_log = true,
             ["is", "systemd"] => facts.systemd = true,
             ["is", "rsyslog"] => facts.rsyslog = true,

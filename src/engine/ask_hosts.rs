@@ -1,0 +1,45 @@
+//! What each host is asked.
+
+use std::collections::BTreeMap;
+
+use reemo_resource::host::{Directory, File, HostResource, Wanted, observe_plan};
+use reemo_resource::os::FAMILIES;
+use reemo_resource::probe::Probe;
+
+use super::evaluate::repository_file;
+use super::graph::TaskGraph;
+use super::preflight::DATA_MARKER;
+use super::site::Site;
+use super::task::What;
+
+/// Everything its tasks are about, and where the database's data is.
+pub fn probes(site: &Site, graph: &TaskGraph) -> BTreeMap<String, Vec<Probe>> {
+    let mut wanted: BTreeMap<String, Vec<HostResource>> = BTreeMap::new();
+    for task in graph.tasks() {
+        let Some(host) = &task.host else { continue };
+        let list = wanted.entry(host.clone()).or_default();
+        match &task.what {
+            What::Host(resource) => list.push((**resource).clone()),
+            What::DataDir(dir) => list.push(HostResource::Directory(Directory {
+                path: dir.path.clone(),
+                mode: dir.mode,
+                owner: dir.owner.clone(),
+            })),
+            What::Repository => {
+                let settings = &site.clusters[&task.cluster].settings;
+                let Some(url) = &settings.repo_url else {
+                    continue;
+                };
+                for define in FAMILIES.iter().filter_map(|f| f.repository) {
+                    let file = define(url, settings.signed());
+                    list.push(HostResource::File(repository_file(file.path, file.content)));
+                }
+            }
+            What::Preflight => {
+                list.push(HostResource::File(File { path: DATA_MARKER.into(), wanted: Wanted::Absent, notify: vec![] }))
+            }
+            _ => {}
+        }
+    }
+    wanted.into_iter().map(|(host, resources)| (host, observe_plan(&resources))).collect()
+}
