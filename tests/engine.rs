@@ -268,3 +268,33 @@ fn the_portals_wait_for_the_api_of_the_other_cluster() {
     let stages: Vec<_> = graph.tasks().filter(|t| t.cluster == "api_manager").map(|t| t.stage).collect();
     assert!(!stages.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_does_not_go_back() {
+    let platform = Platform::installed().await;
+    let heard = platform.apply(&NEW, &[]).await;
+    assert_eq!(heard.exit, exit::OK, "{}", failure(&heard));
+    platform.changes();
+    // The old inventory wants the old release of everything.
+    let heard = platform.apply(&[], &[]).await;
+    assert_eq!(heard.exit, exit::REFUSED, "{}", failure(&heard));
+    let said = failure(&heard);
+    assert!(said.contains("is older than 3.0.0") && said.contains("keep reemo_db at 3.0.0"), "{said}");
+    assert_eq!(platform.changes(), Vec::<String>::new());
+    // The others may.
+    let heard = platform.apply(&["DOCKER_VERSION_DB=3.0.0"], &[]).await;
+    assert_eq!(heard.exit, exit::OK, "{}", failure(&heard));
+    assert_eq!(platform.plan(&["DOCKER_VERSION_DB=3.0.0"]).await.exit, exit::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_wrong_is_refused() {
+    let platform = Platform::installed().await;
+    platform.machine.state().clock_ahead_s = 3600;
+    let heard = platform.apply(&NEW, &[]).await;
+    assert_eq!(heard.exit, exit::REFUSED);
+    assert!(failure(&heard).contains("s ahead of this machine's"), "{}", failure(&heard));
+    assert_eq!(platform.changes(), Vec::<String>::new());
+    platform.machine.state().clock_ahead_s = 20;
+    assert_eq!(platform.apply(&NEW, &[]).await.exit, exit::OK);
+}

@@ -141,6 +141,13 @@ async fn hosts_that_are_gone_stop_the_run_before_the_first_change() {
         assert_eq!((c.ok, c.changed, c.unreachable), wanted, "{host}");
     }
 
+    // So many were allowed for; or not.
+    for (most, left) in [("2", true), ("4%", true), ("1", false), ("3%", false)] {
+        let heard = go(&fifty, &Ask { max_fail: Some(most.parse().unwrap()), ..plan() }).await;
+        assert_eq!(heard.exit, exit::UNREACHABLE, "{most}");
+        assert_eq!(counts(&heard.events).values().any(|c| c.ok > 0), left, "{most}");
+    }
+
     // They come back.
     fifty.net.trouble(&address(7), Trouble::None);
     fifty.net.trouble(&address(8), Trouble::None);

@@ -22,6 +22,7 @@ use crate::engine::journal::{Began, Entry, Journal};
 use crate::engine::lock::{Timing, Wish};
 use crate::engine::owner::Owner;
 use crate::engine::preflight::data_marker;
+use crate::engine::reach;
 use crate::engine::run::Options;
 use crate::engine::safety::Safety;
 use crate::engine::site::Site;
@@ -78,6 +79,7 @@ pub async fn run(args: &ApplyArgs, command: &str, argv: &[String]) -> Result<u8,
         options: options_of(args),
         check,
         skip_unreachable: args.skip_unreachable,
+        max_fail: args.max_fail,
         detailed_exitcode: args.detailed_exitcode,
         again: again(argv),
         safety: safety.clone(),
@@ -127,7 +129,7 @@ async fn connected(
     if let Ok(world) = &world {
         same_site(ready, world)?;
     }
-    let all_reached = fleet.unreachable.is_empty() || args.skip_unreachable;
+    let all_reached = reach::stops(&ready.site, &fleet, ask.skip_unreachable, ask.max_fail, ask.check).is_none();
     if let Ok(world) = &world
         && ready.pki.store.is_provisional()
     {

@@ -8,6 +8,7 @@ use reemo_model::catalogue::Span;
 
 use super::config::Config;
 use super::vault::args::{VaultArgs, VaultOptions};
+use crate::engine::reach::MaxFail;
 
 /// Installs and runs the Reemo platform from an Ansible inventory, over SSH, without Ansible.
 #[derive(Debug, Parser)]
@@ -199,6 +200,9 @@ pub struct ApplyArgs {
     /// Go on without hosts that cannot be reached (the exit code is still 4).
     #[arg(long = "skip-unreachable")]
     pub skip_unreachable: bool,
+    /// Go on without hosts that cannot be reached if they are at most so many: `2`, or `10%` (the exit code is still 4).
+    #[arg(long = "max-fail", value_name = "N|%")]
+    pub max_fail: Option<MaxFail>,
     /// Wait so long (`30s`, `10m`) for another run on the same cluster to end; without it, exit 7 at once.
     #[arg(long = "lock-wait", value_name = "DURATION")]
     pub lock_wait: Option<Span>,

@@ -38,7 +38,7 @@ pub async fn run(args: &LockArgs) -> Result<u8, Exit> {
         match result {
             Ok((held, one)) => {
                 code = worse(code, one);
-                found.extend(held.into_iter().map(|(place, holder, said)| (place, holder, said)));
+                found.extend(held);
             }
             Err(fault) => {
                 printer.error(&fault.cause, &fault.hint);

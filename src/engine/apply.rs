@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use reemo_model::change::Verdict;
 use reemo_model::event::{Counts, Event, Outcome, Shown, Sink};
+use reemo_resource::swarm::node::set_aside;
 
 use super::evaluate::View;
 use super::fault::{Fault, FaultKind};
@@ -16,6 +17,7 @@ use super::interrupt::Signal;
 use super::journal::Entry;
 use super::lock::Wish;
 use super::order;
+use super::reach::{self, MaxFail};
 use super::rollback;
 use super::run::{Ending, Options, Run};
 use super::safety::Safety;
@@ -58,6 +60,8 @@ pub struct Ask {
     pub check: bool,
     /// Go on without hosts that cannot be reached.
     pub skip_unreachable: bool,
+    /// Go on without so many.
+    pub max_fail: Option<MaxFail>,
     /// Exit 10 if a check finds changes.
     pub detailed_exitcode: bool,
     /// The command as the operator would type it again, without the program's name.
@@ -118,12 +122,18 @@ async fn whole(
             );
         }
     };
+    for (node, word) in world.swarms.values().flat_map(set_aside) {
+        events.warn(format!(
+            "node {node} is set to `{word}`: nothing is started there until it is `docker node update --availability \
+             active {node}`"
+        ));
+    }
     let run =
         Run::new(site.clone(), graph, fleet.clone(), world, events.clone(), ask.options.clone(), ask.safety.clone());
     let finish = Finish { site: &site, fleet: &fleet, ask, events: &events, started };
-    if unreachable && (!ask.skip_unreachable || fleet.hosts().count() == 0) {
+    if let Some(fault) = reach::stops(&site, &fleet, ask.skip_unreachable, ask.max_fail, ask.check) {
         let counts = idle(&run).await;
-        return finish.recap(counts, exit::UNREACHABLE);
+        return finish.failed(counts, fault, "as it was before: nothing was changed".into(), exit::UNREACHABLE);
     }
     let floor = if unreachable { exit::UNREACHABLE } else { exit::OK };
     let done = if ask.check { plan(&run, &finish).await } else { apply(&run, ask).await };
@@ -201,6 +211,9 @@ async fn apply(run: &Arc<Run>, ask: &Ask) -> Done {
         return Done::failed(idle(run).await, fault, run.serving().await, exit::REFUSED);
     }
     let todo = verdicts.iter().any(|(_, v)| !v.is_unchanged());
+    if let Some(wish) = ask.lock.as_ref().filter(|_| !todo) {
+        run.sweep(wish).await;
+    }
     if let Some(wish) = ask.lock.clone().filter(|_| todo) {
         let refused = match run.lock(wish).await {
             Ok(false) => None,

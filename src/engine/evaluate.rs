@@ -14,6 +14,7 @@ use serde_json::json;
 use super::fault::Fault;
 use super::preflight;
 use super::quorum::Quorum;
+use super::schema;
 use super::site::{ClusterSite, Site};
 use super::task::{Task, What};
 use super::world::{HostView, World};
@@ -63,7 +64,10 @@ impl View<'_> {
             What::Material(material) => self.in_swarm(task, |there| material.diff(there)),
             What::Database => self.database(task),
             What::Record => self.record(task),
-            What::Service(wanted) => self.in_swarm(task, |there| self.input(task, wanted, there).diff()),
+            What::Service(wanted) => self.in_swarm(task, |there| {
+                let input = self.input(task, wanted, there);
+                schema::gate(&input).unwrap_or_else(|| input.diff())
+            }),
             What::Surplus => self.surplus(task),
             What::Health => Verdict::Unchanged,
         }

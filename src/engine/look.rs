@@ -39,8 +39,13 @@ impl Run {
         let _one = self.refreshing.lock().await;
         let (hosts, swarm) = {
             let mut touched = lock(&self.touched);
-            let names = self.site.hosts_of(cluster).map(|(n, _)| n).filter(|n| host.is_none_or(|h| h == *n));
-            (touched.stale_hosts(names, stage), host.is_none() && touched.stale_swarm(cluster, stage))
+            let hosts = match host {
+                Some(host) => {
+                    touched.stale_hosts(self.site.hosts.get_key_value(host).map(|(n, _)| n).into_iter(), stage)
+                }
+                None => touched.stale_hosts(self.site.hosts_of(cluster).map(|(n, _)| n), stage),
+            };
+            (hosts, host.is_none() && touched.stale_swarm(cluster, stage))
         };
         if hosts.is_empty() && !swarm {
             return Ok(());

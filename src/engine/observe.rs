@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bollard::query_parameters::ListImagesOptionsBuilder;
 use futures_util::StreamExt;
@@ -28,13 +28,18 @@ pub async fn shell(conn: &Arc<dyn Host>, probes: &[Probe]) -> Result<HostObserva
         Command::new(["sh"]).stdin(Blob::Plain(script(probes, &delimiter).into_bytes())).timeout(SCRIPT_LIMIT);
     // A command of its own environment: what the probes print must not depend on the host's language.
     let command = Command { env: vec![("LC_ALL".into(), "C".into())], ..command };
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let asked = now();
     let output = conn.exec(command, None).await?;
+    let answered = now();
     let name = conn.name();
     let outputs = parse(&output.stdout, &delimiter).map_err(|e| {
         Fault::failed(format!("{name}: what the host answered cannot be read: {e}")).lines(output.tail(10))
     })?;
-    HostObservation::parse(&outputs)
-        .map_err(|e| Fault::failed(format!("{name}: what the host answered cannot be read: {e}")))
+    let mut seen = HostObservation::parse(&outputs)
+        .map_err(|e| Fault::failed(format!("{name}: what the host answered cannot be read: {e}")))?;
+    seen.facts.asked_between(asked, answered);
+    Ok(seen)
 }
 
 /// Everything about one host, from what its shell and its engine answered.

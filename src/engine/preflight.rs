@@ -15,6 +15,9 @@ pub const DATA_MARKER: &str = "/opt/reemo/mysql/ibdata1";
 /// 30 GB disks; refusing below that would stop sites that work, refusing below this saves them.
 const LEAST_FREE: u64 = 2 << 30;
 
+/// Clocks may differ by so many seconds: certificates made here begin to be valid at this machine's time.
+const MOST_SKEW_S: u64 = 60;
+
 /// Does the host hold the internal database's files? `None`: not known.
 pub fn data_marker(seen: &HostObservation) -> Option<bool> {
     match seen.files.get(DATA_MARKER) {
@@ -35,6 +38,14 @@ pub fn verdict(site: &Site, world: &World, task: &Task) -> Verdict {
     let Some(seen) = &view.seen else {
         return Verdict::Unchanged;
     };
+    if seen.facts.skew_s.unsigned_abs() > MOST_SKEW_S {
+        let side = if seen.facts.skew_s > 0 { "ahead of" } else { "behind" };
+        return Verdict::Refused {
+            why: format!("{host}: its clock is {} s {side} this machine's", seen.facts.skew_s.unsigned_abs()),
+            hint: "certificates and logins depend on the time: set the clock that is wrong (timedatectl set-ntp true)"
+                .into(),
+        };
+    }
     let problems = problems(&seen.facts);
     if let Some((why, hint)) = problems.into_iter().next() {
         return Verdict::Refused { why: format!("{host}: {why}"), hint };

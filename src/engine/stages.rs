@@ -23,7 +23,7 @@ pub(super) struct Stages(Mutex<BTreeMap<(String, Stage), Progress>>);
 
 impl Stages {
     /// This task is part of the run.
-    pub fn expect(&self, task: &Task) {
+    pub fn count(&self, task: &Task) {
         lock(&self.0).entry((task.cluster.clone(), task.stage)).or_default().left += 1;
     }
 

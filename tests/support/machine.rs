@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use reemo_transport::fake::{Exec, Ran};
 use sha2::{Digest, Sha256};
@@ -29,6 +30,8 @@ pub struct State {
     pub unknown: Vec<String>,
     /// What an installation says before it fails.
     pub broken_packages: Option<String>,
+    /// How wrong its clock is.
+    pub clock_ahead_s: u64,
     /// Signs of life of who holds the lock.
     beats: u64,
     /// Counts what happens, in place of a clock.
@@ -61,6 +64,7 @@ impl Machine {
             commands: Vec::new(),
             unknown: Vec::new(),
             broken_packages: None,
+            clock_ahead_s: 0,
             beats: 0,
             clock: 0,
             engine_started: 0,
@@ -191,6 +195,10 @@ impl State {
                 self.files.insert(path.to_owned(), entry);
                 Ran::ok("")
             }
+            (s, []) if s.starts_with("rm") => {
+                self.files.remove(path);
+                Ran::ok("")
+            }
             (s, [run]) if s.contains("touch") => {
                 self.beats += 1;
                 if ours(run) { Ran::ok("") } else { Ran::failed(1, "") }
@@ -257,11 +265,23 @@ impl State {
                 asked + &names().iter().map(|n| self.unit(n)).collect::<String>()
             }
             files if files.starts_with("files.") => names().iter().map(|path| self.look(path)).collect(),
-            "facts" if self.engine_started > 0 && !self.engine_is_current() => {
-                format!("{}is\tengine-outdated\n", self.recorded[id])
-            }
+            "facts" => self.facts(),
             _ => self.recorded.get(id).cloned().unwrap_or_default(),
         }
+    }
+
+    /// What was recorded, at the time it is now (or an hour off).
+    fn facts(&self) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + self.clock_ahead_s;
+        let lines = self.recorded["facts"].lines().map(|line| match line.starts_with("time\t") {
+            true => format!("time\t{now}\n"),
+            false => format!("{line}\n"),
+        });
+        let mut text: String = lines.collect();
+        if self.engine_started > 0 && !self.engine_is_current() {
+            text.push_str("is\tengine-outdated\n");
+        }
+        text
     }
 
     /// As systemd shows it: Debian enables and starts a service when its package is installed.

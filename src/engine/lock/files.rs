@@ -28,6 +28,15 @@ ln -- "$1.$2" "$1"; rm -f -- "$1.$2"; exit 18"#;
 const BEAT: &str = r#"grep -qF -- "$2" "$1" && touch -c -- "$1""#;
 const RELEASE: &str = r#"if grep -qsF -- "$2" "$1"; then rm -f -- "$1"; fi"#;
 
+/// Removes what a dead run left on these hosts: where the Swarm's lock is ours, files mean nothing.
+pub async fn sweep(hosts: impl Iterator<Item = Arc<dyn Host>>) {
+    let one = |host: Arc<dyn Host>| async move {
+        let argv = ["sh", "-c", r#"rm -f -- "$1""#, "lock", PATH];
+        let _ = host.exec(Command::new(argv).timeout(Duration::from_secs(30)), None).await;
+    };
+    futures_util::future::join_all(hosts.map(one)).await;
+}
+
 /// The files of a cluster, in our hands.
 pub struct FileLock {
     cluster: String,

@@ -104,7 +104,7 @@ fn held(cluster: &str, holder: &Holder, wish: &Wish) -> Fault {
 }
 
 enum Held {
-    Swarm(RaftLock),
+    Swarm(Box<RaftLock>),
     Files(FileLock),
 }
 
@@ -127,9 +127,12 @@ impl Held {
     }
 }
 
+/// What is held, by cluster.
+type Taken = Vec<(String, Arc<Held>)>;
+
 /// The locks of a run.
 pub struct Lease {
-    held: Arc<Mutex<Vec<(String, Arc<Held>)>>>,
+    held: Arc<Mutex<Taken>>,
     wish: Wish,
     /// Somebody else held one of them while we waited: what was looked at before is old.
     pub waited: bool,
@@ -146,7 +149,7 @@ impl Lease {
     /// Takes the locks of all clusters of the run, or none.
     pub async fn take(site: &Site, fleet: &Fleet, world: &World, wish: Wish, events: &Sink) -> Result<Lease, Fault> {
         let on_wait = |line: &str| events.warn(line);
-        let mut taken: Vec<(String, Arc<Held>)> = Vec::new();
+        let mut taken: Taken = Vec::new();
         let mut waited = false;
         for cluster in in_order(site, world) {
             let one = take_one(site, fleet, world, cluster, &wish, &on_wait).await;
@@ -198,7 +201,7 @@ impl Lease {
         let (lock, _) = RaftLock::take(cluster, vec![manager], &wish, &|_| {}).await?;
         let mut held = self.held.lock().await;
         let before = match held.iter_mut().find(|(c, _)| c == cluster) {
-            Some((_, slot)) => std::mem::replace(slot, Arc::new(Held::Swarm(lock))),
+            Some((_, slot)) => std::mem::replace(slot, Arc::new(Held::Swarm(Box::new(lock)))),
             None => return lock.release().await,
         };
         drop(held);
@@ -243,7 +246,8 @@ async fn take_one(
         return Ok((Held::Files(lock), waited));
     }
     let (lock, waited) = RaftLock::take(cluster, managers, wish, on_wait).await?;
-    Ok((Held::Swarm(lock), waited))
+    files::sweep(site.hosts_of(cluster).filter_map(|(name, _)| fleet.host(name).ok())).await;
+    Ok((Held::Swarm(Box::new(lock)), waited))
 }
 
 /// The reachable managers of a cluster.

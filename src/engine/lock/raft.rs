@@ -164,6 +164,12 @@ impl RaftLock {
     }
 }
 
+/// A lock among what was seen of a Swarm, whose holder is certain to be dead.
+pub fn orphan(configs: &[Value]) -> Option<&Value> {
+    let held = configs.iter().find(|c| text(c, &["Spec", "Name"]) == NAME)?;
+    (holder(held).owner.is_gone() == Some(true)).then_some(held)
+}
+
 /// Who holds a cluster's lock; `None`: nobody.
 pub async fn look(cluster: &str, managers: &[Arc<dyn Host>]) -> Result<Option<(Holder, Value)>, Fault> {
     Ok(read(managers, cluster, NAME).await?.map(|there| (holder(&there), there)))

@@ -59,6 +59,8 @@ pub struct HostFacts {
     pub boot_id: String,
     /// Its clock, in seconds since 1970 (UTC).
     pub time_s: u64,
+    /// Seconds its clock is ahead of the asker's, at least; negative: behind. Filled in by whoever asked, who knows when.
+    pub skew_s: i64,
     /// Processors online.
     pub cpus: Option<u32>,
     /// Memory in bytes.
@@ -98,6 +100,14 @@ pub struct HostFacts {
 }
 
 impl HostFacts {
+    /// The host was asked and has answered at these times, by the asker's clock in seconds since 1970: what its own
+    /// clock says beyond them is its error.
+    pub fn asked_between(&mut self, asked_s: u64, answered_s: u64) {
+        let time = self.time_s as i64;
+        let (first, last) = (asked_s as i64 - 1, answered_s as i64 + 1);
+        self.skew_s = if time > last { time - last } else { (time - first).min(0) };
+    }
+
     /// True if this program is on the path. Looked for: `docker dockerd podman rsyslogd sudo systemctl
     /// iptables ip modprobe ufw firewall-cmd apt-get dnf timeout base64 sha256sum`.
     pub fn has(&self, program: &str) -> bool {
@@ -305,6 +315,17 @@ mod tests {
     fn processors() {
         assert_eq!((count("0-1"), count("0"), count("0-3,6,8-9")), (Some(2), Some(1), Some(7)));
         assert_eq!((count(""), count("3-1"), count("0-4294967295")), (None, None, None));
+    }
+
+    #[test]
+    fn a_clock_is_wrong_only_beyond_the_time_the_asking_took() {
+        let skew = |time_s, asked, answered| {
+            let mut facts = HostFacts { time_s, ..HostFacts::default() };
+            facts.asked_between(asked, answered);
+            facts.skew_s
+        };
+        assert_eq!((skew(1000, 1000, 1000), skew(1030, 1000, 1040), skew(999, 1000, 1040)), (0, 0, 0));
+        assert_eq!((skew(1141, 1000, 1040), skew(899, 1000, 1040), skew(0, 1000, 1040)), (100, -100, -999));
     }
 
     #[test]
