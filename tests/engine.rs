@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use reemo_infra::engine::apply::exit;
+use reemo_infra::engine::apply::{Ask, Review, exit};
+use reemo_infra::engine::fault::Fault;
 use reemo_infra::engine::graph::{self, TaskGraph};
 use reemo_model::event::{Event, Outcome};
 use reemo_transport::fake::Net;
 use support::counts;
-use support::platform::{Platform, changed, failure, outcome};
+use support::platform::{Platform, ask, changed, failure, outcome};
 use support::swarm::Swarm;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -297,4 +298,33 @@ async fn a_clock_that_is_wrong_is_refused() {
     assert_eq!(platform.changes(), Vec::<String>::new());
     platform.machine.state().clock_ahead_s = 20;
     assert_eq!(platform.apply(&NEW, &[]).await.exit, exit::OK);
+}
+
+/// What `apply FILE` does with a plan that was kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_review_is_asked_before_anything_is_done() {
+    let platform = Platform::installed().await;
+    let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let with = |refuse: bool, check: bool| {
+        let asked = asked.clone();
+        let review: Review = Arc::new(move |verdicts| {
+            let changes = verdicts.iter().filter(|(_, v)| !v.is_unchanged()).map(|(t, _)| t.title.clone());
+            asked.lock().unwrap().push(changes.collect::<BTreeSet<_>>());
+            if refuse { Err(Fault::refused("the plan does not hold any more", "")) } else { Ok(()) }
+        });
+        Ask { review: Some(review), check, ..ask(&[]) }
+    };
+    let planned = platform.run(&NEW, with(false, true)).await;
+    assert_eq!(planned.exit, exit::OK);
+    let heard = platform.run(&NEW, with(true, false)).await;
+    assert_eq!(heard.exit, exit::REFUSED, "{}", failure(&heard));
+    assert!(failure(&heard).contains("does not hold any more"));
+    assert_eq!((platform.changes(), platform.swarm.state().locks.len()), (vec![], 1), "no lock was taken");
+    assert_eq!(platform.run(&NEW, with(false, false)).await.exit, exit::OK);
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked.len(), 3);
+    assert!(
+        asked[0].contains("reemo_api") && asked.iter().all(|a| *a == asked[0]),
+        "plan and apply are asked the same"
+    );
 }

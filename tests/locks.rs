@@ -212,3 +212,14 @@ async fn who_waits_may_be_told_to_stop() {
     assert_eq!(platform.changes(), Vec::<String>::new());
     held.prove(true).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_else_has_half_done_is_judged_by_no_gate() {
+    let platform = Platform::installed().await;
+    let held = RaftLock::take("infra_manager", manager(&platform), &wish(elsewhere()), &|_| {}).await.unwrap().0;
+    // A second INIT_DB is refused; but not while it may be the other one's first.
+    let heard = platform.apply(&["INIT_DB=true"], &[]).await;
+    assert_eq!(heard.exit, exit::LOCKED, "{}", failure(&heard));
+    held.release().await.unwrap();
+    assert_eq!(platform.apply(&["INIT_DB=true"], &[]).await.exit, exit::REFUSED);
+}

@@ -13,8 +13,8 @@ use reemo_ui::Ui;
 
 use super::args::{ApplyArgs, MaintenanceArgs, Switch};
 use super::prepare::{self, Exit, Ready};
-use super::{output, recipe, signals, state};
-use crate::engine::apply::{Ask, exit, probes, refused, run_on};
+use super::{output, recipe, saved, signals, state};
+use crate::engine::apply::{Ask, Review, exit, probes, refused, run_on};
 use crate::engine::fleet::Fleet;
 use crate::engine::graph::{self, TaskGraph};
 use crate::engine::interrupt::Signal;
@@ -84,6 +84,7 @@ pub async fn run(args: &ApplyArgs, command: &str, argv: &[String]) -> Result<u8,
         again: again(argv),
         safety: safety.clone(),
         lock: Some(wish),
+        review: review(args, check, argv, &ready)?,
     };
     let result = tokio::select! {
         result = connected(args, &mut ready, graph, ask, &events, started) => result,
@@ -99,6 +100,19 @@ pub async fn run(args: &ApplyArgs, command: &str, argv: &[String]) -> Result<u8,
     }
     ui.finish();
     result
+}
+
+/// The plan that is kept, or held to.
+fn review(args: &ApplyArgs, check: bool, argv: &[String], ready: &Ready) -> Result<Option<Review>, Exit> {
+    match (&args.plan, &args.out) {
+        (Some(path), _) => Ok(Some(saved::read(path)?.hold(&ready.pki.store))),
+        (None, Some(_)) if !check => Err(Exit::usage("--out keeps a plan: reemo-infra plan --out FILE")),
+        (None, Some(path)) => {
+            let declarations = Declarations::read(&ready.loaded.catalogue.variables).map_err(Exit::invalid)?;
+            saved::keep(path, recipe::of(argv, &declarations), &ready.pki.store).map(Some)
+        }
+        (None, None) => Ok(None),
+    }
 }
 
 /// Connects, looks, and runs.

@@ -176,6 +176,9 @@ pub enum Color {
 /// Arguments of `apply` and `plan`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ApplyArgs {
+    /// A plan that `plan --out FILE` has kept. It brings its inventory and options; only -e and --lock-wait go with it.
+    #[arg(value_name = "PLAN")]
+    pub plan: Option<PathBuf>,
     /// Inventory.
     #[command(flatten)]
     pub inventory: InventoryOptions,
@@ -194,6 +197,9 @@ pub struct ApplyArgs {
     /// Show what would change, change nothing.
     #[arg(short = 'C', long = "check")]
     pub check: bool,
+    /// With plan: keep the plan in a file; `apply FILE` does exactly that, or nothing.
+    #[arg(long = "out", value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Show differences field by field.
     #[arg(short = 'D', long = "diff")]
     pub diff: bool,

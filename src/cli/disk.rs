@@ -7,6 +7,7 @@ use reemo_model::inventory::{SourceError, Sources};
 use reemo_model::vault::Vault;
 
 /// Reads from the disk; opens vaults with the passwords of this run.
+#[derive(Default)]
 pub struct Disk {
     /// The passwords.
     pub vault: Arc<Vault>,

@@ -24,6 +24,7 @@ mod recipe;
 mod render;
 mod reset;
 mod runs;
+mod saved;
 mod signals;
 mod site;
 mod state;
@@ -38,6 +39,10 @@ use prepare::Exit;
 pub async fn main(cli: Cli, argv: Vec<String>) -> u8 {
     let (cli, argv) = match &cli.command {
         Command::Resume(args) => match runs::resumed(args) {
+            Ok(again) => again,
+            Err(exit) => return report(&exit),
+        },
+        Command::Apply(args) if args.plan.is_some() => match saved::again(args, &argv) {
             Ok(again) => again,
             Err(exit) => return report(&exit),
         },

@@ -1,17 +1,19 @@
 //! A command line that can be given again, without what must not lie on a disk.
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, CommandFactory};
+use clap::{Arg, ArgAction, ArgMatches, CommandFactory, Parser};
 use reemo_model::declare::Declarations;
 use reemo_model::diag::{Diagnostics, Texts};
 use reemo_model::secret::scrub;
 use reemo_model::vars::extra;
+use serde::{Deserialize, Serialize};
 
 use super::args::Cli;
 use super::disk::Disk;
+use super::prepare::Exit;
 
 /// The command line.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recipe {
     /// Words, without the program's name.
     pub argv: Vec<String>,
@@ -52,6 +54,32 @@ pub fn of(argv: &[String], declarations: &Declarations) -> Recipe {
     recipe
 }
 
+/// The command line again, in the directory it was given in, with the `-e` that are given now. `what` and `how` are for
+/// the message to who has to give some: `run X`, `resume X`.
+pub fn again(recipe: &Recipe, cwd: &str, given: &[String], what: &str, how: &str) -> Result<(Cli, Vec<String>), Exit> {
+    if !recipe.withheld.is_empty() && given.is_empty() {
+        return Err(Exit {
+            hint: format!("reemo-infra {how} -e @FILE (or -e {}=…)", recipe.withheld[0]),
+            ..Exit::usage(format!(
+                "{what} was given {} with -e; such values are not kept on the disk",
+                recipe.withheld.join(", ")
+            ))
+        });
+    }
+    let here = |e: std::io::Error| Exit::failed(format!("cannot go to {cwd}: {e}"));
+    // A file given now is named from where the operator is now.
+    let now = std::env::current_dir().map_err(here)?;
+    let given = given.iter().map(|e| match e.strip_prefix('@') {
+        Some(file) => format!("--extra-vars=@{}", now.join(file).display()),
+        None => format!("--extra-vars={e}"),
+    });
+    std::env::set_current_dir(cwd).map_err(here)?;
+    let words = ["reemo-infra".to_owned()].into_iter().chain(recipe.argv.iter().cloned()).chain(given);
+    let argv: Vec<String> = words.collect();
+    let cli = Cli::try_parse_from(&argv).map_err(|e| Exit::usage(e.to_string()))?;
+    Ok((cli, argv))
+}
+
 /// The values somebody gave for an option; for a flag as many empty words as it was said.
 fn words(arg: &Arg, given: &ArgMatches) -> Vec<String> {
     let id = arg.get_id().as_str();
@@ -70,7 +98,7 @@ fn secret_names(word: &str, declarations: &Declarations) -> Vec<String> {
     if word.starts_with('@') {
         return Vec::new();
     }
-    let read = extra::parse(&[word.to_owned()], &Disk, &mut Texts::default(), &mut Diagnostics::new());
+    let read = extra::parse(&[word.to_owned()], &Disk::default(), &mut Texts::default(), &mut Diagnostics::new());
     let secret = |name: &str| declarations.get(name).is_none() || declarations.secret_names().any(|s| s == name);
     let hidden = scrub(word) != word || read.keys().any(|name| secret(name));
     if hidden { read.keys().cloned().collect() } else { Vec::new() }

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
 use reemo_model::quote::sh_quote;
 use reemo_ui::Table;
 use serde_json::{Value, json};
 
 use super::args::{Cli, Command, Format, ResumeArgs, RunsAction, RunsArgs};
 use super::prepare::Exit;
+use super::recipe::{self, Recipe};
 use super::{output, state};
 use crate::engine::journal::{Entry, Line, Record};
 
@@ -170,27 +170,9 @@ pub fn resumed(args: &ResumeArgs) -> Result<(Cli, Vec<String>), Exit> {
         "exit 0" => return again(format!("{} ended well: nothing of it is left to be done", run.id)),
         _ => {}
     }
-    if !began.withheld.is_empty() && args.extra_vars.is_empty() {
-        return Err(Exit {
-            hint: format!("reemo-infra resume {} -e @FILE (or -e {}=…)", run.id, began.withheld[0]),
-            ..Exit::usage(format!(
-                "{} was given {} with -e; such values are not kept on the disk",
-                run.id,
-                began.withheld.join(", ")
-            ))
-        });
-    }
-    let here = |e: std::io::Error| Exit::failed(format!("cannot go to {}: {e}", began.cwd));
-    // A file given now is named from where the operator is now.
-    let cwd = std::env::current_dir().map_err(here)?;
-    let given = args.extra_vars.iter().map(|e| match e.strip_prefix('@') {
-        Some(file) => format!("--extra-vars=@{}", cwd.join(file).display()),
-        None => format!("--extra-vars={e}"),
-    });
-    std::env::set_current_dir(&began.cwd).map_err(here)?;
-    let words = ["reemo-infra".to_owned()].into_iter().chain(began.argv.iter().cloned()).chain(given);
-    let argv: Vec<String> = words.collect();
-    let cli = Cli::try_parse_from(&argv).map_err(|e| Exit::usage(e.to_string()))?;
+    let recipe = Recipe { argv: began.argv.clone(), withheld: began.withheld.clone() };
+    let how = format!("resume {}", run.id);
+    let (cli, argv) = recipe::again(&recipe, &began.cwd, &args.extra_vars, &run.id, &how)?;
     match cli.command {
         Command::Apply(_) | Command::Maintenance(_) => Ok((cli, argv)),
         _ => again(format!("{} was a `{}`: nothing to go on with", run.id, began.command)),

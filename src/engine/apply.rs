@@ -51,6 +51,9 @@ pub mod exit {
     pub const TERMINATED: u8 = 143;
 }
 
+/// Looks at the verdicts of a run, and may refuse it.
+pub type Review = Arc<dyn Fn(&[(Arc<Task>, Verdict)]) -> Result<(), Fault> + Send + Sync>;
+
 /// What an operator asks of a run.
 #[derive(Clone, Default)]
 pub struct Ask {
@@ -68,6 +71,8 @@ pub struct Ask {
     pub again: String,
     /// What keeps it safe.
     pub safety: Safety,
+    /// Asked what it thinks of the verdicts, before anything is done: a plan that is kept, or held to.
+    pub review: Option<Review>,
     /// The lock that is taken before the first change; `None`: none.
     pub lock: Option<Wish>,
 }
@@ -196,6 +201,10 @@ async fn plan(run: &Arc<Run>, finish: &Finish<'_>) -> Done {
     if let Some(fault) = guard(run, &verdicts).await {
         return Done::failed(counts, fault, String::new(), exit::REFUSED);
     }
+    if let Some(fault) = reviewed(finish.ask, &verdicts) {
+        let code = code_of(run, &fault);
+        return Done::failed(counts, fault, String::new(), code);
+    }
     let code = match (refused, pending && finish.ask.detailed_exitcode) {
         (true, _) => exit::REFUSED,
         (_, true) => exit::PENDING,
@@ -207,7 +216,14 @@ async fn plan(run: &Arc<Run>, finish: &Finish<'_>) -> Done {
 async fn apply(run: &Arc<Run>, ask: &Ask) -> Done {
     // Gates that can be answered now are answered before the first change.
     let verdicts = run.fleet.phases.timed("decide", "", run.verdicts()).await;
-    if let Some(fault) = guard(run, &verdicts).await {
+    let busy = match &ask.lock {
+        Some(wish) => run.busy(wish).await,
+        None => false,
+    };
+    if let Some(fault) = guard(run, &verdicts).await.filter(|_| !busy) {
+        return Done::failed(idle(run).await, fault, run.serving().await, exit::REFUSED);
+    }
+    if let Some(fault) = reviewed(ask, &verdicts) {
         return Done::failed(idle(run).await, fault, run.serving().await, exit::REFUSED);
     }
     let todo = verdicts.iter().any(|(_, v)| !v.is_unchanged());
@@ -218,7 +234,10 @@ async fn apply(run: &Arc<Run>, ask: &Ask) -> Done {
         let refused = match run.lock(wish).await {
             Ok(false) => None,
             // Somebody else was at work: what was decided before is of no worth.
-            Ok(true) => guard(run, &run.verdicts().await).await,
+            Ok(true) => {
+                let verdicts = run.verdicts().await;
+                guard(run, &verdicts).await.or_else(|| reviewed(ask, &verdicts))
+            }
             Err(fault) => Some(fault),
         };
         if let Some(fault) = refused {
@@ -251,6 +270,10 @@ async fn apply(run: &Arc<Run>, ask: &Ask) -> Done {
     }
     let serving = run.serving().await;
     Done::failed(ending.counts, fault, serving, code)
+}
+
+fn reviewed(ask: &Ask, verdicts: &[(Arc<Task>, Verdict)]) -> Option<Fault> {
+    ask.review.as_ref().and_then(|review| review(verdicts).err())
 }
 
 /// What runs was ended; nothing is put back, since that would be something new.

@@ -1,6 +1,7 @@
 //! Who runs something: enough to tell, on the same machine, whether that process is still there.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,11 +29,12 @@ impl Owner {
     pub fn here(run: &str) -> Owner {
         let read = |path: &str| fs::read_to_string(path).map(|t| t.trim().to_owned()).unwrap_or_default();
         let pid = std::process::id();
+        let root = || fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0).then(|| "root".to_owned());
         let user = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|v| std::env::var(v).ok());
         Owner {
             run: run.to_owned(),
             host: read("/proc/sys/kernel/hostname"),
-            user: user.unwrap_or_default(),
+            user: user.or_else(root).unwrap_or_default(),
             boot: read("/proc/sys/kernel/random/boot_id"),
             space: space(),
             pid,

@@ -181,9 +181,10 @@ impl Run {
 
     /// Takes the locks. True: somebody else was at work meanwhile, and everything was looked at again.
     pub async fn lock(&self, wish: Wish) -> Result<bool, Fault> {
+        let busy = self.busy(&wish).await;
         let world = self.world.read().await.clone();
         let lease = Lease::take(&self.site, &self.fleet, &world, wish, &self.events).await?;
-        let waited = lease.waited;
+        let waited = lease.waited || busy;
         *self.lease.write().await = Some(lease);
         if waited {
             self.look_at_everything().await?;
@@ -202,6 +203,11 @@ impl Run {
                 let _ = raft::break_open(&managers, cluster, orphan, &wish.owner).await;
             }
         }
+    }
+
+    /// Somebody else was seen at work: what was looked at is half of something, and no gate should judge it.
+    pub async fn busy(&self, wish: &Wish) -> bool {
+        self.world.read().await.swarms.values().any(|there| raft::foreign(&there.configs, &wish.owner))
     }
 
     /// Gives the locks back.

@@ -107,7 +107,7 @@ pub fn of_op(op: &Op) -> Value {
 
 /// Redaction by value, of every text by itself: in the finished line, quotes and line ends are escaped and would hide
 /// a secret from the search.
-fn scrubbed(value: Value) -> Value {
+pub fn scrubbed(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(scrub(&text).into_owned()),
         Value::Array(items) => items.into_iter().map(scrubbed).collect(),

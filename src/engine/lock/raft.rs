@@ -164,6 +164,12 @@ impl RaftLock {
     }
 }
 
+/// Somebody else's lock among what was seen of a Swarm, its holder not known to be dead.
+pub fn foreign(configs: &[Value], me: &Owner) -> bool {
+    let held = configs.iter().find(|c| text(c, &["Spec", "Name"]) == NAME);
+    held.map(holder).is_some_and(|h| h.owner != *me && h.owner.is_gone() != Some(true))
+}
+
 /// A lock among what was seen of a Swarm, whose holder is certain to be dead.
 pub fn orphan(configs: &[Value]) -> Option<&Value> {
     let held = configs.iter().find(|c| text(c, &["Spec", "Name"]) == NAME)?;
