@@ -1,0 +1,66 @@
+//! `runs`, `resume` and `lock`.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{ConnectOptions, InventoryOptions, OutputArgs};
+
+/// Arguments of `runs`.
+#[derive(Debug, Clone, Args)]
+pub struct RunsArgs {
+    /// What to show.
+    #[command(subcommand)]
+    pub action: RunsAction,
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What `runs` shows.
+#[derive(Debug, Clone, Subcommand)]
+pub enum RunsAction {
+    /// All runs, oldest first.
+    List,
+    /// One run, step by step.
+    Show {
+        /// Its name, or the beginning of it; the last run where none is given.
+        run: Option<String>,
+    },
+}
+
+/// Arguments of `lock`.
+#[derive(Debug, Clone, Args)]
+pub struct LockArgs {
+    /// `status`: who holds it. `release`: take it from a run that is dead.
+    pub action: LockAction,
+    /// With release: also from one that lives.
+    #[arg(long)]
+    pub force: bool,
+    /// Inventory.
+    #[command(flatten)]
+    pub inventory: InventoryOptions,
+    /// Login.
+    #[command(flatten)]
+    pub connect: ConnectOptions,
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What `lock` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LockAction {
+    /// Who holds it.
+    Status,
+    /// Take it from a run that is dead.
+    Release,
+}
+
+/// Arguments of `resume`.
+#[derive(Debug, Clone, Args)]
+pub struct ResumeArgs {
+    /// Name of the run, or the beginning of it; the last run where none is given.
+    pub run: Option<String>,
+    /// Variables that were given with -e and are not kept, because they are or may be secret.
+    #[arg(short = 'e', long = "extra-vars", value_name = "VARS")]
+    pub extra_vars: Vec<String>,
+}
