@@ -9,6 +9,7 @@ use reemo_model::inventory::list::{Format, Printer};
 use reemo_model::inventory::{self, Inventory, Memory, Options, SourceError, Sources, pattern};
 use reemo_model::template::{Engine, Scope, Value};
 use reemo_model::vars::{Vars, extra};
+use reemo_model::vault;
 use reemo_model::yaml;
 use reemo_resource::host::{File, HostObservation, HostResource, Package, PackageSet, Unit, Wanted};
 use reemo_resource::os::{Os, OsRelease};
@@ -18,7 +19,7 @@ use reemo_resource::probe::{self, ProbeOutput};
 pub type Entry = fn(&[u8]);
 
 /// The targets by name: the folder of the corpus, and the function.
-pub const ALL: [(&str, Entry); 8] = [
+pub const ALL: [(&str, Entry); 9] = [
     ("yaml", yaml),
     ("inventory", inventory),
     ("ini", ini),
@@ -26,6 +27,7 @@ pub const ALL: [(&str, Entry); 8] = [
     ("pattern", pattern),
     ("extra_vars", extra_vars),
     ("template", template),
+    ("vault", vault),
     ("probe", probe),
 ];
 
@@ -182,6 +184,15 @@ fn serde_json_like(text: &str) -> String {
         }
     }
     out + "\"}"
+}
+
+/// A vault, and the same bytes below a header, so that its inner parts are reached.
+pub fn vault(data: &[u8]) {
+    for text in [data.to_vec(), [b"$ANSIBLE_VAULT;1.1;AES256\n", data].concat()] {
+        if let Err(damage) = vault::parse(&text) {
+            assert!(damage.line >= 1 && damage.column >= 1, "{damage:?}");
+        }
+    }
 }
 
 /// What a host answered: the stream itself; and, past the framing, each probe's answer (the parts

@@ -280,11 +280,7 @@ fn lists(args: &ApplyArgs, ready: &Ready, graph: &TaskGraph) -> Option<u8> {
     } else if args.list_tags {
         printer.print(&known_tags(ready).join(", "));
     } else if args.syntax_check {
-        printer.print(&format!(
-            "{} hosts in {} clusters: nothing wrong found",
-            ready.site.hosts.len(),
-            ready.site.clusters.len()
-        ));
+        printer.print(&ready.nothing_wrong());
     } else {
         return None;
     }

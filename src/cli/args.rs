@@ -356,9 +356,9 @@ pub struct InventoryArgs {
     /// The variables of one host.
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
-    /// The groups as a tree.
-    #[arg(long)]
-    pub graph: bool,
+    /// The groups as a tree, from GROUP down.
+    #[arg(long, value_name = "GROUP", num_args = 0..=1, default_missing_value = "all")]
+    pub graph: Option<String>,
     /// With --graph: variables too.
     #[arg(long)]
     pub vars: bool,

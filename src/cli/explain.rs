@@ -86,6 +86,16 @@ pub fn no_host(inventory: &Inventory, host: &str) -> Exit {
     Exit { hint, ..Exit::usage(format!("there is no host `{host}` in this inventory")) }
 }
 
+/// Says which groups there are, when one is named that is not.
+pub fn no_group(inventory: &Inventory, group: &str) -> Exit {
+    let names: Vec<&str> = inventory.groups.keys().map(String::as_str).collect();
+    let hint = match nearest(group, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("its groups are: {}", several(&names)),
+    };
+    Exit { hint, ..Exit::usage(format!("there is no group `{group}` in this inventory")) }
+}
+
 fn several(names: &[&str]) -> String {
     const MOST: usize = 10;
     let shown: Vec<&str> = names.iter().take(MOST).copied().collect();

@@ -23,11 +23,7 @@ pub fn run(args: &InventoryArgs) -> Result<u8, Exit> {
     let mut printer = output::printer(&OutputArgs::default());
     if args.action == Some(InventoryAction::Validate) {
         let ready = prepare::read(&args.inventory, &ConnectOptions::default())?;
-        printer.print(&format!(
-            "{} hosts in {} clusters: nothing wrong found",
-            ready.site.hosts.len(),
-            ready.site.clusters.len()
-        ));
+        printer.print(&ready.nothing_wrong());
         return Ok(0);
     }
     if args.inventory.inventory.is_empty() {
@@ -70,19 +66,19 @@ pub fn run(args: &InventoryArgs) -> Result<u8, Exit> {
             None if LOCALHOST.contains(&host.as_str()) => shown.localhost_text(host),
             None => return Err(explain::no_host(&inventory, host)),
         }
-    } else if args.graph {
-        let graph = shown.graph("all", args.vars).map_err(|problem| {
+    } else if let Some(group) = &args.graph {
+        let graph = shown.graph(group, args.vars).map_err(|problem| {
             let mut problems = Diagnostics::from(problem);
             problems.attach(&texts);
             Exit::invalid(problems.render())
         })?;
-        graph.unwrap_or_default()
+        graph.ok_or_else(|| explain::no_group(&inventory, group))?
     } else if args.yaml {
         shown.yaml_text()
     } else if args.list {
         shown.list_text()
     } else {
-        return Err(Exit::usage("say what to print: --list, --host HOST or --graph; or `inventory validate`"));
+        return Err(Exit::usage("say what to print: --list, --host HOST or --graph [GROUP]; or `inventory validate`"));
     };
     printer.print(&text);
     Ok(0)

@@ -162,6 +162,13 @@ fn look_further(loaded: &Loaded, now: Timestamp, diagnostics: &mut Diagnostics) 
 }
 
 impl Ready {
+    /// What a check that found nothing says.
+    pub fn nothing_wrong(&self) -> String {
+        let count = |number: usize, one: &str| format!("{number} {one}{}", if number == 1 { "" } else { "s" });
+        let (hosts, clusters) = (count(self.site.hosts.len(), "host"), count(self.site.clusters.len(), "cluster"));
+        format!("{hosts} in {clusters}: nothing wrong found")
+    }
+
     /// The site again, after the certificates were made.
     pub fn rebuild(&mut self) -> Result<(), Exit> {
         let mut diagnostics = Diagnostics::new();

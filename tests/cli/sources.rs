@@ -123,3 +123,16 @@ fn what_is_passed_over_in_a_directory() {
     stage.write("ansible.cfg", b"[inventory]\nignore_patterns = skip$,^[b-t]\n");
     assert_eq!(hosts(&[]), "");
 }
+
+/// What `ansible-inventory -i i.yml --graph site` printed; a name that is no group's ends both.
+#[test]
+fn a_tree_from_one_group_down() {
+    let stage = Stage::new();
+    stage.write("i.yml", b"all: {children: {site: {children: {web: {hosts: {w1: , w2: }}, db: {hosts: {d1: }}}}}}\n");
+    let output = stage.tool(&["inventory", "-i", "i.yml", "--graph", "site"], &[]);
+    let tree = "@site:\n  |--@web:\n  |  |--w1\n  |  |--w2\n  |--@db:\n  |  |--d1\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), tree, "{}", text(&output));
+    let nothing = stage.tool(&["inventory", "-i", "i.yml", "--graph", "sites"], &[]);
+    assert_eq!(nothing.status.code(), Some(5));
+    assert!(text(&nothing).contains("did you mean `site`?"), "{}", text(&nothing));
+}
