@@ -40,7 +40,7 @@ pub fn run(args: &ExplainArgs) -> Result<u8, Exit> {
     if definitions.is_empty() && declaration.is_none() {
         return Err(no_variable(&read, host, name));
     }
-    let outside = Arc::new(Outside::new(&args.inventory.inventory, args.inventory.allow_pipe));
+    let outside = Arc::new(Outside::new(&args.inventory.inventory, args.inventory.allow_pipe, read.vars.vault()));
     let engine = Engine::in_world(outside, |_| {});
     let scope = Scope::new(&engine, read.vars.of_host(host));
     protect(&read.vars, &scope, host);

@@ -125,7 +125,7 @@ pub fn load(
 ) -> Result<Loaded, Exit> {
     let Read { vars, catalogue, declarations, texts, unread } = read(options, diagnostics)?;
     let inventory = Arc::clone(vars.inventory());
-    let outside = Arc::new(Outside::new(&options.inventory, options.allow_pipe));
+    let outside = Arc::new(Outside::new(&options.inventory, options.allow_pipe, vars.vault()));
     let checked = check(&vars, &declarations, &Engine::in_world(outside.clone(), |_| {}));
     // A file that cannot be read is why there are no hosts: that is said already.
     let known = |d: &Diagnostic| d.code == "inventory-empty" && unread;

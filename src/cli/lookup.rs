@@ -5,11 +5,12 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rand::TryRngCore;
 use reemo_model::template::World;
+use reemo_model::vault::{self, Vault};
 
 /// The longest a command of `lookup('pipe', …)` may run.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,6 +22,7 @@ const LARGEST: u64 = 16 << 20;
 pub struct Outside {
     folders: Vec<PathBuf>,
     allow_pipe: bool,
+    vault: Arc<Vault>,
     new: Mutex<BTreeMap<PathBuf, New>>,
 }
 
@@ -32,8 +34,8 @@ struct New {
 }
 
 impl Outside {
-    /// `inventory`: as given with `-i`; files are looked for beside each.
-    pub fn new(inventory: &[String], allow_pipe: bool) -> Self {
+    /// `inventory`: as given with `-i`; files are looked for beside each. `vault` opens those that are encrypted.
+    pub fn new(inventory: &[String], allow_pipe: bool, vault: Arc<Vault>) -> Self {
         let mut folders: Vec<PathBuf> = Vec::new();
         for source in inventory.iter().filter(|s| !s.contains(',')) {
             let path = std::path::absolute(source).unwrap_or_else(|_| PathBuf::from(source));
@@ -42,7 +44,7 @@ impl Outside {
         }
         let here = std::env::current_dir().ok();
         folders.extend(here.filter(|f| !folders.contains(f)));
-        Outside { folders, allow_pipe, new: Mutex::default() }
+        Outside { folders, allow_pipe, vault, new: Mutex::default() }
     }
 
     fn pending(&self) -> std::sync::MutexGuard<'_, BTreeMap<PathBuf, New>> {
@@ -106,7 +108,12 @@ impl World for Outside {
         if bytes.len() as u64 > LARGEST {
             return Err(format!("{} is larger than {} MiB", path.display(), LARGEST >> 20));
         }
-        Ok(Some(bytes))
+        if !vault::is_vault(&bytes) {
+            return Ok(Some(bytes));
+        }
+        let opened = self.vault.open(&bytes).map_err(|e| format!("{}: {e}; {}", path.display(), e.help()))?;
+        vault::protect(&String::from_utf8_lossy(&opened.plain));
+        Ok(Some(opened.plain.to_vec()))
     }
 
     fn exists(&self, path: &Path) -> bool {
@@ -204,16 +211,22 @@ fn shell_pattern(pattern: &str) -> Option<regex::Regex> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
-    use std::sync::Arc;
 
     use reemo_model::inventory::{self, Memory};
+    use reemo_model::secret::{Secret, scrub};
     use reemo_model::template::{Engine, Scope, Value};
     use reemo_model::vars::Vars;
+    use reemo_model::vault::{Password, seal};
 
     use super::*;
 
     fn outside(folder: &Path, allow_pipe: bool) -> Arc<Outside> {
-        Arc::new(Outside::new(&[folder.join("inventory.yml").display().to_string()], allow_pipe))
+        outside_with(folder, allow_pipe, Vec::new())
+    }
+
+    fn outside_with(folder: &Path, allow_pipe: bool, passwords: Vec<Password>) -> Arc<Outside> {
+        let inventory = folder.join("inventory.yml").display().to_string();
+        Arc::new(Outside::new(&[inventory], allow_pipe, Arc::new(Vault::new(passwords))))
     }
 
     fn ask(world: &Arc<Outside>, text: &str) -> Result<String, String> {
@@ -272,6 +285,23 @@ mod tests {
         assert!(dir.path().join("ran").exists());
         let failed = ask(&allowed, "lookup('pipe', 'echo reason >&2; exit 3')").unwrap_err();
         assert!(failed.contains("reason") && failed.contains('3'), "{failed}");
+    }
+
+    #[test]
+    fn an_encrypted_file_is_opened_and_shown_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let sealed = seal(b"a-secret-in-a-file\n", b"pw", &[7; 32], None);
+        std::fs::write(dir.path().join("sealed"), sealed).unwrap();
+        let closed = ask(&outside(dir.path(), false), "lookup('file', 'sealed')").unwrap_err();
+        assert!(closed.contains("sealed") && closed.contains("password"), "{closed}");
+        assert_eq!(scrub("a-secret-in-a-file"), "a-secret-in-a-file", "the control: not known yet");
+        let password = Password { label: "default".to_owned(), secret: Secret::new("pw") };
+        let open = outside_with(dir.path(), false, vec![password]);
+        for lookup in ["file", "unvault"] {
+            let found = ask(&open, &format!("lookup('{lookup}', 'sealed') | trim")).unwrap();
+            assert_eq!(found, "a-secret-in-a-file", "{lookup}");
+        }
+        assert!(!scrub("x a-secret-in-a-file x").contains("a-secret-in-a-file"));
     }
 
     #[test]

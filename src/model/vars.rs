@@ -140,8 +140,8 @@ impl Vars {
     }
 
     /// The passwords that open inline `!vault` values.
-    pub fn vault(&self) -> &Vault {
-        &self.vault
+    pub fn vault(&self) -> Arc<Vault> {
+        Arc::clone(&self.vault)
     }
 
     /// Sets the magic variable `playbook_dir`.

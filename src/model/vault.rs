@@ -14,8 +14,8 @@ pub use cipher::{SALT_LENGTH, seal};
 pub use envelope::{Damage, Envelope, is_vault, parse};
 pub use error::VaultError;
 pub use keys::{Opened, Password, Vault};
-pub use protect::register;
-pub(crate) use protect::{is_address, text as protect};
+pub(crate) use protect::is_address;
+pub use protect::{register, text as protect};
 
 /// The label of a password that was given without one.
 pub const DEFAULT_LABEL: &str = "default";

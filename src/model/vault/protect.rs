@@ -10,7 +10,7 @@ use crate::yaml::{Node, Value};
 const WORDS: [&str; 6] = ["true", "false", "none", "null", "yes", "no"];
 
 /// Enters one decrypted text into the register.
-pub(crate) fn text(value: &str) {
+pub fn text(value: &str) {
     if !WORDS.contains(&value.trim().to_ascii_lowercase().as_str()) {
         secret::cover(value);
     }
