@@ -13,18 +13,13 @@ use std::time::{Duration, Instant};
 
 use reemo_infra::engine::apply::{Ask, exit, probes, run_on};
 use reemo_infra::engine::fleet::Fleet;
-use reemo_infra::engine::graph::TaskGraph;
 use reemo_infra::engine::run::Options;
 use reemo_infra::engine::site::Site;
-use reemo_infra::engine::task::{Select, Task, What};
-use reemo_model::catalogue::Stage;
 use reemo_model::event::{Event, Sink};
-use reemo_resource::host::{Directory, File, HostResource, Package, PackageSet, Wanted};
 use reemo_transport::Connector;
 use reemo_transport::fake::{Net, Sshd};
-use support::machine::{Entry, Machine};
-
-const CONTENT: &str = "what is wanted\n";
+use support::fifty::{converge, graph, inventory_text};
+use support::machine::Machine;
 
 #[tokio::main]
 async fn main() {
@@ -101,12 +96,10 @@ async fn bare(site: &Arc<Site>, net: &Net) -> Done {
 
 fn site(count: usize, net: &Net) -> (Arc<Site>, tempfile::TempDir) {
     let address = |n: usize| format!("10.{}.{}.{}", n / 62_500, n / 250 % 250, n % 250);
-    let hosts: String = (0..count).map(|n| format!("    host{n:05}: {{ansible_host: {}}}\n", address(n))).collect();
+    let hosts = (0..count).map(|n| (format!("host{n:05}"), address(n)));
     let folder = tempfile::tempdir().expect("a folder");
     let inventory = folder.path().join("many.yml");
-    let text =
-        format!("all:\n  vars:\n    API_LICENSE: eyJsaWNlbmNlIjogImRlbW8ifQ==\ninfra_manager:\n  hosts:\n{hosts}");
-    std::fs::write(&inventory, text).expect("a file");
+    std::fs::write(&inventory, inventory_text(hosts)).expect("a file");
     let site = support::site(Path::new(&inventory), &[], net);
     for n in 0..count {
         let machine = Machine::debian();
@@ -114,49 +107,6 @@ fn site(count: usize, net: &Net) -> (Arc<Site>, tempfile::TempDir) {
         net.add(&address(n), Sshd::new(move |exec| machine.answer(&exec)));
     }
     (site, folder)
-}
-
-fn graph(site: &Site) -> TaskGraph {
-    let mut graph = TaskGraph::default();
-    for host in site.hosts.keys() {
-        let mut last = None;
-        for resource in wanted() {
-            let task = Task {
-                id: format!("infra_manager/{host}/{}", resource.title()),
-                title: resource.title(),
-                cluster: "infra_manager".into(),
-                host: Some(host.clone()),
-                stage: Stage::Engine,
-                select: Select::Always,
-                what: What::Host(Box::new(resource)),
-            };
-            let index = graph.dag.add_node(Arc::new(task));
-            last.map(|before| graph.dag.add_edge(before, index, ()));
-            last = Some(index);
-        }
-    }
-    graph
-}
-
-fn wanted() -> [HostResource; 3] {
-    let file = Wanted::Present { content: CONTENT.into(), mode: 0o640, owner: "root:root".into() };
-    [
-        HostResource::Directory(Directory { path: "/etc/example".into(), mode: 0o750, owner: "root:root".into() }),
-        HostResource::File(File { path: "/etc/example/one.conf".into(), wanted: file, notify: vec![] }),
-        HostResource::Package(Package { set: PackageSet::Named(vec!["curl".into()]), present: true }),
-    ]
-}
-
-fn converge(machine: &Machine) {
-    let mut state = machine.state();
-    let entry = |mode, content: Option<&str>| Entry {
-        mode,
-        owner: "root:root".into(),
-        content: content.map(|c| c.as_bytes().to_vec()),
-    };
-    state.files.insert("/etc/example".into(), entry(0o750, None));
-    state.files.insert("/etc/example/one.conf".into(), entry(0o640, Some(CONTENT)));
-    state.packages.insert("curl".into(), "7.88.1".into());
 }
 
 /// The most memory this process has had, in kB.

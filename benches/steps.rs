@@ -2,9 +2,11 @@
 //! every host of the inventory and makes it what the steps say. Exit code and recap are those of an apply. It is a
 //! program of its own because the product's roles describe a platform, not any files one likes.
 
+#[path = "../tests/support/mod.rs"]
+mod support;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Instant;
 
 use reemo_infra::cli::args::{ConnectOptions, InventoryOptions};
@@ -13,13 +15,12 @@ use reemo_infra::engine::apply::{Ask, probes, run_on};
 use reemo_infra::engine::fleet::Fleet;
 use reemo_infra::engine::graph::TaskGraph;
 use reemo_infra::engine::run::Options;
-use reemo_infra::engine::task::{Select, Task, What};
-use reemo_model::catalogue::Stage;
 use reemo_model::secret::Blob;
 use reemo_model::template::{Engine, Scope, Value};
 use reemo_resource::host::{Directory, File, HostResource, Wanted};
 use reemo_ui::{Options as Shown, Ui};
 use serde::Deserialize;
+use support::fifty::chain;
 
 /// One step, as the peers' files have it too.
 #[derive(Deserialize)]
@@ -69,31 +70,19 @@ fn graph(ready: &Ready, steps: &[Step]) -> TaskGraph {
     for host in ready.site.hosts.keys() {
         let scope = Scope::new(&engine, ready.loaded.vars.of_host(host));
         let text = |template: &str| scope.render_str(template, Value::UNDEFINED).expect("a template");
-        let mut last = None;
-        for step in steps {
+        let resource = |step: &Step| {
             let path = text(&step.path);
             let mode = u32::from_str_radix(&step.mode, 8).expect("a mode");
             let owner = "root:root".to_owned();
-            let resource = match &step.content {
+            match &step.content {
                 None => HostResource::Directory(Directory { path, mode, owner }),
                 Some(content) => {
                     let content = Blob::Plain(text(content).into_bytes());
                     HostResource::File(File { path, wanted: Wanted::Present { content, mode, owner }, notify: vec![] })
                 }
-            };
-            let task = Task {
-                id: format!("infra_manager/{host}/{}", resource.title()),
-                title: resource.title(),
-                cluster: "infra_manager".into(),
-                host: Some(host.clone()),
-                stage: Stage::Engine,
-                select: Select::Always,
-                what: What::Host(Box::new(resource)),
-            };
-            let index = graph.dag.add_node(Arc::new(task));
-            last.map(|before| graph.dag.add_edge(before, index, ()));
-            last = Some(index);
-        }
+            }
+        };
+        chain(&mut graph, host, steps.iter().map(resource));
     }
     graph
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use reemo_model::declare::Declarations;
 use reemo_model::event::{Event, Sink};
 use reemo_resource::swarm::SITE;
 use reemo_resource::swarm::observed::text;
@@ -108,8 +107,7 @@ fn review(args: &ApplyArgs, check: bool, argv: &[String], ready: &Ready) -> Resu
         (Some(path), _) => Ok(Some(saved::read(path)?.hold(&ready.pki.store))),
         (None, Some(_)) if !check => Err(Exit::usage("--out keeps a plan: reemo-infra plan --out FILE")),
         (None, Some(path)) => {
-            let declarations = Declarations::read(&ready.loaded.catalogue.variables).map_err(Exit::invalid)?;
-            saved::keep(path, recipe::of(argv, &declarations), &ready.pki.store).map(Some)
+            saved::keep(path, recipe::of(argv, &ready.loaded.declarations), &ready.pki.store).map(Some)
         }
         (None, None) => Ok(None),
     }
@@ -166,8 +164,7 @@ async fn safety(
     let Some(command) = command else { return Ok(Safety::default()) };
     let journal = Journal::create(folder)
         .map_err(|e| Exit::failed(format!("cannot write the journal in {}: {e}", folder.display())))?;
-    let declarations = Declarations::read(&ready.loaded.catalogue.variables).map_err(Exit::invalid)?;
-    let recipe = recipe::of(argv, &declarations);
+    let recipe = recipe::of(argv, &ready.loaded.declarations);
     let began = Began {
         run: run.to_owned(),
         command: command.to_owned(),

@@ -1,9 +1,9 @@
 //! The control machine's files, for the pure model.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use reemo_model::inventory::{SourceError, Sources};
+use reemo_model::inventory::{SourceError, Sources, without_dots};
 use reemo_model::vault::Vault;
 
 /// Reads from the disk; opens vaults with the passwords of this run.
@@ -58,16 +58,6 @@ impl Sources for Disk {
     }
 
     fn absolute(&self, path: &Path) -> PathBuf {
-        let mut out = PathBuf::new();
-        for part in std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).components() {
-            match part {
-                Component::ParentDir => {
-                    out.pop();
-                }
-                Component::CurDir => {}
-                other => out.push(other),
-            }
-        }
-        out
+        without_dots(&std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()))
     }
 }

@@ -28,6 +28,8 @@ pub struct Loaded {
     pub vars: Arc<Vars>,
     /// Roles.
     pub catalogue: Catalogue,
+    /// The roles' variables.
+    pub declarations: Declarations,
     /// All clusters of the inventory.
     pub platform: Vec<Cluster>,
     /// Clusters that have a host in the run, whole: what a cluster is does not depend on `--limit`.
@@ -150,6 +152,7 @@ pub fn load(
         inventory,
         vars,
         catalogue,
+        declarations,
         platform,
         clusters,
         limit,

@@ -26,7 +26,7 @@ pub(crate) use address::is_ip;
 pub use cluster::{Cluster, Environment, clusters, farm_of};
 pub use ignore::Ignore;
 pub use load::{Loaded, Options, load};
-pub use source::{Memory, SourceError, Sources};
+pub use source::{Memory, SourceError, Sources, without_dots};
 pub(crate) use vars_files::decrypted;
 
 use crate::diag::{Place, Span};

@@ -18,7 +18,7 @@ fn around(cfg: &str, env: &[(&str, &str)]) -> Around {
     Around {
         file: Some((Arc::from(Path::new("/site/ansible.cfg")), cfg.to_owned())),
         env: env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
-        cwd: PathBuf::from("/work"),
+        cwd: PathBuf::from("/here"),
         home: PathBuf::from("/home/me"),
     }
 }
@@ -114,7 +114,7 @@ fn connection_keys_are_honoured_below_flags_and_variables() {
     ];
     let from_env = target(&[], "", LOGIN, &env);
     assert_eq!((from_env.user.as_str(), from_env.jump.len()), ("eve", 2));
-    assert_eq!(from_env.keys, [PathBuf::from("/work/keys/env")]);
+    assert_eq!(from_env.keys, [PathBuf::from("/here/keys/env")]);
     assert_eq!(from_env.host_key_checking, HostKeyChecking::AcceptNew);
 
     let flags = ["-u", "typed", "-T", "9", "--private-key", "/k", "--become-user", "root", "--ssh-common-args=-C"];

@@ -47,7 +47,7 @@ impl Fifty {
     pub fn with(server: impl Fn(usize, &Machine) -> Sshd) -> Fifty {
         let folder = tempfile::tempdir().unwrap();
         let inventory = folder.path().join("fifty.yml");
-        std::fs::write(&inventory, inventory_text()).unwrap();
+        std::fs::write(&inventory, inventory_text((0..HOSTS).map(|n| (name(n), address(n))))).unwrap();
         let net = Net::new();
         let site = super::site(Path::new(&inventory), &[], &net);
         let machines: Vec<Machine> = (0..HOSTS).map(|_| Machine::debian()).collect();
@@ -65,39 +65,54 @@ impl Fifty {
 
     /// On every host: a directory, a file in it, and after both a package.
     pub fn graph(&self) -> TaskGraph {
-        let mut graph = TaskGraph::default();
-        for host in self.site.hosts.keys() {
-            let mut last = None;
-            for resource in wanted() {
-                let task = Task {
-                    id: format!("infra_manager/{host}/{}", resource.title()),
-                    title: resource.title(),
-                    cluster: "infra_manager".into(),
-                    host: Some(host.clone()),
-                    stage: Stage::Engine,
-                    select: Select::Always,
-                    what: What::Host(Box::new(resource)),
-                };
-                let index = graph.dag.add_node(Arc::new(task));
-                last.map(|before| graph.dag.add_edge(before, index, ()));
-                last = Some(index);
-            }
-        }
-        graph
+        graph(&self.site)
     }
 
     /// Makes a host what the graph wants.
     pub fn converge(&self, n: usize) {
-        let mut state = self.machines[n].state();
-        let entry = |mode, content: Option<&str>| Entry {
-            mode,
-            owner: "root:root".into(),
-            content: content.map(|c| c.as_bytes().to_vec()),
-        };
-        state.files.insert("/etc/example".into(), entry(0o750, None));
-        state.files.insert("/etc/example/one.conf".into(), entry(0o640, Some(CONTENT)));
-        state.packages.insert("curl".into(), "7.88.1".into());
+        converge(&self.machines[n]);
     }
+}
+
+/// On every host of a site: a directory, a file in it, and after both a package.
+pub fn graph(site: &Site) -> TaskGraph {
+    let mut graph = TaskGraph::default();
+    for host in site.hosts.keys() {
+        chain(&mut graph, host, wanted());
+    }
+    graph
+}
+
+/// Puts resources of a host into a graph, each after the one before.
+pub fn chain(graph: &mut TaskGraph, host: &str, resources: impl IntoIterator<Item = HostResource>) {
+    let mut last = None;
+    for resource in resources {
+        let task = Task {
+            id: format!("infra_manager/{host}/{}", resource.title()),
+            title: resource.title(),
+            cluster: "infra_manager".into(),
+            host: Some(host.to_owned()),
+            stage: Stage::Engine,
+            select: Select::Always,
+            what: What::Host(Box::new(resource)),
+        };
+        let index = graph.dag.add_node(Arc::new(task));
+        last.map(|before| graph.dag.add_edge(before, index, ()));
+        last = Some(index);
+    }
+}
+
+/// Makes a host what [`graph`] wants.
+pub fn converge(machine: &Machine) {
+    let mut state = machine.state();
+    let entry = |mode, content: Option<&str>| Entry {
+        mode,
+        owner: "root:root".into(),
+        content: content.map(|c| c.as_bytes().to_vec()),
+    };
+    state.files.insert("/etc/example".into(), entry(0o750, None));
+    state.files.insert("/etc/example/one.conf".into(), entry(0o640, Some(CONTENT)));
+    state.packages.insert("curl".into(), "7.88.1".into());
 }
 
 fn wanted() -> [HostResource; 3] {
@@ -112,7 +127,8 @@ fn wanted() -> [HostResource; 3] {
     ]
 }
 
-fn inventory_text() -> String {
-    let hosts: String = (0..HOSTS).map(|n| format!("    {}: {{ansible_host: {}}}\n", name(n), address(n))).collect();
+/// An inventory of hosts, each a name and an address.
+pub fn inventory_text(hosts: impl Iterator<Item = (String, String)>) -> String {
+    let hosts: String = hosts.map(|(name, address)| format!("    {name}: {{ansible_host: {address}}}\n")).collect();
     format!("all:\n  vars:\n    API_LICENSE: eyJsaWNlbmNlIjogImRlbW8ifQ==\ninfra_manager:\n  hosts:\n{hosts}")
 }

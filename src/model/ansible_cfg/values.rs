@@ -1,8 +1,9 @@
 //! What the text of a setting means, by its type in Ansible.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::{Around, Raw};
+use crate::inventory::without_dots;
 use crate::secret::Secret;
 
 /// Text; in the file, quotes around it are taken off.
@@ -82,17 +83,7 @@ fn resolve(text: &str, raw: &Raw, around: &Around) -> PathBuf {
     };
     let file = around.file.as_ref().map(|(file, _)| file).filter(|_| raw.from_file);
     let base = around.cwd.join(file.and_then(|f| f.parent()).unwrap_or(Path::new("")));
-    let mut out = PathBuf::new();
-    for part in base.join(path).components() {
-        match part {
-            Component::ParentDir => {
-                out.pop();
-            }
-            Component::CurDir => {}
-            other => out.push(other),
-        }
-    }
-    out
+    without_dots(&base.join(path))
 }
 
 /// `$NAME` and `${NAME}`; one that is not set stays as it is written.

@@ -118,7 +118,7 @@ impl<'a> Printer<'a> {
         if let Some(all) = self.vars.inventory().group("all") {
             out.extend(self.group_yaml(all, &mut seen_hosts, &mut seen_groups));
         }
-        yaml_text::emit(&sorted(&Json::Object(out)), 2, false)
+        yaml_text::emit(&sorted(&Json::Object(out)))
     }
 
     /// The variables of a host as `--list` shows them.

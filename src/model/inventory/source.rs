@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::vault::Vault;
 
@@ -68,6 +68,21 @@ pub trait Sources {
     fn vault(&self) -> Option<&Vault> {
         None
     }
+}
+
+/// A path with `.` and `..` taken out by its text alone: links are not looked at, as in Ansible's `unfrackpath`.
+pub fn without_dots(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                out.pop();
+            }
+            Component::CurDir => {}
+            other => out.push(other),
+        }
+    }
+    out
 }
 
 /// Files in memory, for tests and for texts that stand on the command line.

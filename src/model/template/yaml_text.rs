@@ -2,12 +2,14 @@
 
 use serde_json::Value as Json;
 
-/// The text, ending with a line break. `flow`: lists and mappings without inner ones on one line, as
-/// PyYAML does by default.
-pub(crate) fn emit(value: &Json, indent: usize, flow: bool) -> String {
+/// Spaces a level.
+const INDENT: usize = 2;
+
+/// The text, ending with a line break.
+pub(crate) fn emit(value: &Json) -> String {
     let mut out = String::new();
     match value {
-        Json::Array(_) | Json::Object(_) if !inline(value, flow) => block(&mut out, value, indent, flow, 0),
+        Json::Array(_) | Json::Object(_) if !inline(value) => block(&mut out, value, 0),
         _ => {
             out.push_str(&one_line(value));
             out.push('\n');
@@ -16,11 +18,10 @@ pub(crate) fn emit(value: &Json, indent: usize, flow: bool) -> String {
     out
 }
 
-fn inline(value: &Json, flow: bool) -> bool {
-    let leaf = |v: &Json| !matches!(v, Json::Array(_) | Json::Object(_));
+fn inline(value: &Json) -> bool {
     match value {
-        Json::Array(items) => items.is_empty() || (flow && items.iter().all(leaf)),
-        Json::Object(map) => map.is_empty() || (flow && map.values().all(leaf)),
+        Json::Array(items) => items.is_empty(),
+        Json::Object(map) => map.is_empty(),
         _ => true,
     }
 }
@@ -29,22 +30,21 @@ fn pad(out: &mut String, spaces: usize) {
     out.extend(std::iter::repeat_n(' ', spaces));
 }
 
-fn block(out: &mut String, value: &Json, indent: usize, flow: bool, level: usize) {
+fn block(out: &mut String, value: &Json, level: usize) {
     match value {
         Json::Array(items) => {
             for item in items {
                 pad(out, level);
                 out.push('-');
-                if inline(item, flow) {
+                if inline(item) {
                     out.push(' ');
                     out.push_str(&one_line(item));
                     out.push('\n');
                 } else {
                     // The first key stands on the line of the dash.
                     let mut inner = String::new();
-                    let at = level + indent.max(2);
-                    block(&mut inner, item, indent, flow, at);
-                    pad(out, indent.max(2) - 1);
+                    block(&mut inner, item, level + INDENT);
+                    pad(out, INDENT - 1);
                     out.push_str(inner.trim_start_matches(' '));
                 }
             }
@@ -54,15 +54,15 @@ fn block(out: &mut String, value: &Json, indent: usize, flow: bool, level: usize
                 pad(out, level);
                 out.push_str(&scalar(key));
                 out.push(':');
-                if inline(item, flow) {
+                if inline(item) {
                     out.push(' ');
                     out.push_str(&one_line(item));
                     out.push('\n');
                 } else {
                     out.push('\n');
                     // As PyYAML: the dashes of a list stand under its key.
-                    let deeper = if item.is_array() { level } else { level + indent };
-                    block(out, item, indent, flow, deeper);
+                    let deeper = if item.is_array() { level } else { level + INDENT };
+                    block(out, item, deeper);
                 }
             }
         }

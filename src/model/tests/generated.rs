@@ -9,25 +9,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use common::dice::Dice;
 use common::oracle::Oracle;
 use common::{Case, Disk, REFUSED};
 use reemo_model::inventory::{self, Options, pattern};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n.max(1) as u64) as usize
-    }
-
-    fn pick<'a>(&mut self, items: &[&'a str]) -> &'a str {
-        items[self.below(items.len())]
-    }
+fn pick<'a>(dice: &mut Dice, items: &[&'a str]) -> &'a str {
+    items[dice.below(items.len())]
 }
 
 const YAML_VALUES: [&str; 24] = [
@@ -109,7 +99,7 @@ fn yaml(dice: &mut Dice) -> String {
             out,
             "all:\n  vars:\n    v{}: {}",
             dice.below(4),
-            dice.pick(&YAML_VALUES).replace("{pad}", "    ")
+            pick(dice, &YAML_VALUES).replace("{pad}", "    ")
         );
     }
     for (n, name) in NAMES.iter().enumerate() {
@@ -119,7 +109,7 @@ fn yaml(dice: &mut Dice) -> String {
             for host in pick_some(dice, &HOSTS) {
                 let _ = writeln!(out, "    {host}:");
                 for var in 0..dice.below(3) {
-                    let _ = writeln!(out, "      v{var}: {}", dice.pick(&YAML_VALUES).replace("{pad}", "      "));
+                    let _ = writeln!(out, "      v{var}: {}", pick(dice, &YAML_VALUES).replace("{pad}", "      "));
                 }
             }
         }
@@ -132,7 +122,7 @@ fn yaml(dice: &mut Dice) -> String {
         if dice.below(2) == 0 {
             let _ = writeln!(out, "  vars:");
             for var in 0..1 + dice.below(3) {
-                let _ = writeln!(out, "    v{var}: {}", dice.pick(&YAML_VALUES).replace("{pad}", "    "));
+                let _ = writeln!(out, "    v{var}: {}", pick(dice, &YAML_VALUES).replace("{pad}", "    "));
             }
             if dice.below(4) == 0 {
                 let _ = writeln!(out, "    ansible_group_priority: {}", dice.below(5));
@@ -149,14 +139,14 @@ fn ini(dice: &mut Dice) -> String {
         for host in pick_some(dice, &HOSTS[..9]) {
             let _ = write!(out, "{host}");
             for var in 0..dice.below(3) {
-                let _ = write!(out, " v{var}={}", dice.pick(&INI_VALUES));
+                let _ = write!(out, " v{var}={}", pick(dice, &INI_VALUES));
             }
-            let _ = writeln!(out, "{}", dice.pick(&["", " # comment", "  "]));
+            let _ = writeln!(out, "{}", pick(dice, &["", " # comment", "  "]));
         }
         if dice.below(2) == 0 {
             let _ = writeln!(out, "[{name}:vars]");
             for var in 0..1 + dice.below(3) {
-                let _ = writeln!(out, "v{var}{}{}", dice.pick(&["=", " = "]), dice.pick(&INI_VALUES));
+                let _ = writeln!(out, "v{var}{}{}", pick(dice, &["=", " = "]), pick(dice, &INI_VALUES));
             }
         }
         let below: Vec<&str> = NAMES[n + 1..].iter().copied().filter(|_| dice.below(4) == 0).collect();
@@ -186,17 +176,17 @@ fn case(number: usize, dice: &mut Dice) -> Case {
         args.extend(["-i".to_owned(), if dice.below(4) == 0 { format!("s{source}") } else { path }]);
         for name in ["all", "g0", "g3", "ungrouped"] {
             if dice.below(4) == 0 {
-                let file = format!("s{source}/group_vars/{name}{}", dice.pick(&["", ".yml", "/x.yml", ".json"]));
+                let file = format!("s{source}/group_vars/{name}{}", pick(dice, &["", ".yml", "/x.yml", ".json"]));
                 let text = if file.ends_with("json") {
                     "{\"v1\": \"json\"}\n".to_owned()
                 } else {
-                    format!("v1: {}\n", dice.pick(&YAML_VALUES[..20]))
+                    format!("v1: {}\n", pick(dice, &YAML_VALUES[..20]))
                 };
                 files.insert(file, text);
             }
         }
         if dice.below(3) == 0 {
-            files.insert(format!("s{source}/host_vars/a.yml"), format!("v2: {}\n", dice.pick(&YAML_VALUES[..20])));
+            files.insert(format!("s{source}/host_vars/a.yml"), format!("v2: {}\n", pick(dice, &YAML_VALUES[..20])));
         }
     }
     match dice.below(8) {
@@ -204,11 +194,11 @@ fn case(number: usize, dice: &mut Dice) -> Case {
         2 => args.push("-y".to_owned()),
         3 => args.push("--graph".to_owned()),
         4 => args.extend(["--graph".to_owned(), "--vars".to_owned()]),
-        5 => args.extend(["--host".to_owned(), dice.pick(&["a", "b", "web2", "nosuch"]).to_owned()]),
+        5 => args.extend(["--host".to_owned(), pick(dice, &["a", "b", "web2", "nosuch"]).to_owned()]),
         _ => {}
     }
     if dice.below(4) == 0 && !args.contains(&"--host".to_owned()) {
-        args.extend(["-l".to_owned(), dice.pick(&PATTERNS).to_owned()]);
+        args.extend(["-l".to_owned(), pick(dice, &PATTERNS).to_owned()]);
     }
     if dice.below(4) == 0 {
         args.extend(["-e".to_owned(), "v0=extra".to_owned()]);
@@ -220,10 +210,10 @@ fn case(number: usize, dice: &mut Dice) -> Case {
 fn some_patterns(dice: &mut Dice) -> Vec<String> {
     (0..4)
         .map(|_| {
-            let mut out = dice.pick(&PATTERNS).to_owned();
+            let mut out = pick(dice, &PATTERNS).to_owned();
             for _ in 0..dice.below(3) {
-                out += dice.pick(&[":", ",", ":!", ",&", ":&"]);
-                out += dice.pick(&PATTERNS);
+                out += pick(dice, &[":", ",", ":!", ",&", ":&"]);
+                out += pick(dice, &PATTERNS);
             }
             out
         })

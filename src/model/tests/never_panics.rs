@@ -1,9 +1,13 @@
 //! Whatever is written, there is an answer: texts of the other tests, mutated by a fixed generator, go
 //! through every reader. `REEMO_FUZZ_ROUNDS` makes it longer.
 
+#[path = "common/dice.rs"]
+mod dice;
+
 use std::path::Path;
 use std::sync::Arc;
 
+use dice::Dice;
 use indexmap::IndexMap;
 use reemo_model::ansible_cfg::{self, Around};
 use reemo_model::catalogue::{Catalogue, RoleLayer};
@@ -14,22 +18,6 @@ use reemo_model::inventory::{self, Memory, Options, pattern};
 use reemo_model::template::{Engine, Scope, Value};
 use reemo_model::vars::{Vars, extra};
 use reemo_model::{vault, yaml};
-
-/// A small generator, so that a failure can be found again.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-}
 
 const SPICE: [&str; 60] = [
     ":",

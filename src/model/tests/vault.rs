@@ -1,26 +1,14 @@
 //! Vaults that were mutated by a fixed generator: there is always an answer, and never another plain text
 //! than the one that was encrypted. `REEMO_FUZZ_ROUNDS` makes it longer.
 
+#[path = "common/dice.rs"]
+mod dice;
+
+use dice::Dice;
 use reemo_model::secret::Secret;
 use reemo_model::vault::{self, Password, SALT_LENGTH, Vault};
 
 const PLAIN: &str = "what was encrypted, over more than one block";
-
-/// A small generator, so that a failure can be found again.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-}
 
 fn mutate(bytes: &mut Vec<u8>, dice: &mut Dice) {
     const SPICE: [&str; 10] =

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+pub mod dice;
 pub mod oracle;
 
 use oracle::Oracle;
