@@ -10,6 +10,7 @@ use std::sync::Arc;
 use reemo_infra::engine::apply::{Ask, Review, exit};
 use reemo_infra::engine::fault::Fault;
 use reemo_infra::engine::graph::{self, TaskGraph};
+use reemo_infra::engine::task::Task;
 use reemo_model::event::{Event, Outcome};
 use reemo_transport::fake::Net;
 use support::counts;
@@ -327,4 +328,25 @@ async fn a_review_is_asked_before_anything_is_done() {
         asked[0].contains("reemo_api") && asked.iter().all(|a| *a == asked[0]),
         "plan and apply are asked the same"
     );
+}
+
+/// Traefik reads a certificate when a file it watches names it: it must not be told before the certificate is there.
+#[test]
+fn files_of_a_service_are_written_in_the_roles_order() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("inventories/three.yml");
+    let site = support::site(&path, &[], &Net::new());
+    let graph = graph::compile(&site).unwrap();
+    let task = |path: &str| {
+        let its = |t: &&Arc<Task>| t.host.as_deref() == Some("infra_manager1") && t.title.ends_with(path);
+        graph.tasks().find(its).unwrap_or_else(|| panic!("no task for {path}")).id.clone()
+    };
+    let mut pairs = 0;
+    for service in &site.clusters["infra_manager"].wanted.services {
+        for pair in service.files.windows(2) {
+            let waits = before(&graph, &task(&pair[1].path));
+            assert!(waits.contains(&task(&pair[0].path)), "{} does not wait for {}", pair[1].path, pair[0].path);
+            pairs += 1;
+        }
+    }
+    assert!(pairs >= 3, "{pairs}");
 }

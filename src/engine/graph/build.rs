@@ -270,14 +270,15 @@ impl Builder<'_> {
                     };
                     let resource = host_file(file);
                     let title = resource.title();
-                    let index = self.put(
+                    // In the role's order: whoever watches for the last one finds the others in place.
+                    last = self.put(
                         At::host(name, host, Stage::Objects),
                         &title,
                         select,
                         What::Host(Box::new(resource)),
                         &[last],
                     );
-                    needs.entry(service.name.clone()).or_default().push(index);
+                    needs.entry(service.name.clone()).or_default().push(last);
                 }
             }
         }

@@ -214,12 +214,15 @@ fn renewed(site: &Site) {
         ask.args(["-c", line, address]);
         command::run(ask, "", Duration::from_secs(20)).out
     };
-    let before = serial(site);
     certificate(site);
+    let mut ask = std::process::Command::new("openssl");
+    ask.args(["x509", "-noout", "-serial", "-in", "portal.crt"]).current_dir(site.fleet.control());
+    let new = command::run(ask, "", Duration::from_secs(20)).out;
+    assert!(new.starts_with("serial=") && serial(site) != new, "{new}");
     site.tool.run(&["apply"]).ends_with(0);
     let began = Instant::now();
-    while serial(site) == before {
-        assert!(began.elapsed() < Duration::from_secs(10), "still the old certificate: {before}");
+    while serial(site) != new {
+        assert!(began.elapsed() < Duration::from_secs(10), "{} is shown, not {new}", serial(site));
         std::thread::sleep(Duration::from_millis(200));
     }
     assert_eq!(swarm::running_tasks(&site.fleet, site.fleet.host("portaluser1")), tasks, "no copy was restarted");
