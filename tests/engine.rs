@@ -205,6 +205,33 @@ async fn a_platform_that_is_as_wanted_costs_one_command_and_nine_calls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_registry_is_asked_with_refresh_alone() {
+    let platform = Platform::installed().await;
+    let tag = platform.swarm.state().images.iter().find(|i| i.contains("apicron:")).cloned().expect("it was pulled");
+    let lookups = || platform.swarm.engine.seen().iter().filter(|c| c.starts_with("GET /distribution/")).count();
+    let refresh = || Ask { refresh: true, check: true, detailed_exitcode: true, ..ask(&[]) };
+
+    // Nothing has moved: it is asked for every tag, and there is nothing to do.
+    assert_eq!(lookups(), 0);
+    let heard = platform.run(&[], refresh()).await;
+    assert_eq!((heard.exit, changed(&heard)), (exit::OK, BTreeSet::new()));
+    let asked = lookups();
+    assert!(asked > 5, "{asked}");
+
+    platform.swarm.state().moved.insert(tag.clone());
+    assert_eq!(platform.plan(&[]).await.exit, exit::OK, "what is deployed is what a tag means");
+    assert_eq!(lookups(), asked);
+    let moved = BTreeSet::from([format!("image {tag}"), "reemo_apicron".to_owned()]);
+    let heard = platform.run(&[], refresh()).await;
+    assert_eq!((heard.exit, changed(&heard)), (exit::PENDING, moved.clone()));
+
+    let heard = platform.run(&[], Ask { refresh: true, ..ask(&[]) }).await;
+    assert_eq!((heard.exit, changed(&heard)), (exit::OK, moved), "{}", failure(&heard));
+    assert_eq!(platform.run(&[], refresh()).await.exit, exit::OK);
+    assert_eq!(platform.plan(&[]).await.exit, exit::OK, "and without asking it stays so");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_said() {
     let platform = Platform::new(Swarm::ready());
     platform.swarm.state().sick.insert("reemo_portal".into());

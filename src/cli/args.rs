@@ -212,6 +212,9 @@ pub struct ApplyArgs {
     /// Go on without hosts that cannot be reached if they are at most so many: `2`, or `10%` (the exit code is still 4).
     #[arg(long = "max-fail", value_name = "N|%")]
     pub max_fail: Option<MaxFail>,
+    /// Ask the registry what each tag names now; without it a tag means what is deployed.
+    #[arg(long = "refresh")]
+    pub refresh: bool,
     /// Wait so long (`30s`, `10m`) for another run on the same cluster to end; without it, exit 7 at once.
     #[arg(long = "lock-wait", value_name = "DURATION")]
     pub lock_wait: Option<Span>,

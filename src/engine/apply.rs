@@ -18,6 +18,7 @@ use super::journal::Entry;
 use super::lock::Wish;
 use super::order;
 use super::reach::{self, MaxFail};
+use super::registry;
 use super::rollback;
 use super::run::{Ending, Options, Run};
 use super::safety::Safety;
@@ -65,6 +66,8 @@ pub struct Ask {
     pub skip_unreachable: bool,
     /// Go on without so many.
     pub max_fail: Option<MaxFail>,
+    /// Ask the registry what each tag is now.
+    pub refresh: bool,
     /// Exit 10 if a check finds changes.
     pub detailed_exitcode: bool,
     /// The command as the operator would type it again, without the program's name.
@@ -115,6 +118,13 @@ async fn whole(
     let unreachable = report_unreachable(&site, &fleet, &events);
     fleet.phases.tell(&events);
     let fleet = Arc::new(fleet);
+    let world = match (world, ask.refresh) {
+        (Ok(world), true) => {
+            let registry = registry::digests(&site, &fleet, &world).await;
+            registry.map(|registry| World { registry, ..world })
+        }
+        (world, _) => world,
+    };
     let world = match world {
         Ok(world) => world,
         Err(fault) => {

@@ -244,9 +244,12 @@ impl View<'_> {
         let has = |r: &str| engine.is_some_and(|e| e.images.contains_key(r));
         // The digest that is deployed counts: a tag alone may point elsewhere by now. An image that was
         // loaded from an archive has no digest to compare.
+        let pinned = |digest: &str| format!("{}@{digest}", repository(reference));
+        let refreshed = self.world.registry.get(reference).map(|d| pinned(d));
         let pull = match self.deployed_digest(task, reference) {
+            _ if refreshed.is_some() => refreshed.filter(|r| !has(r)),
             Some(digest) => {
-                let pinned = format!("{}@{digest}", repository(reference));
+                let pinned = pinned(&digest);
                 let loaded = has(reference) && engine.is_some_and(|e| e.digest(reference).is_none());
                 (!has(&pinned) && !loaded).then_some(pinned)
             }
@@ -255,9 +258,10 @@ impl View<'_> {
         let Some(pull) = pull else {
             return Verdict::Unchanged;
         };
+        let was = engine.and_then(|e| e.digest(reference)).map(pinned);
         Verdict::Change(Change {
             action: Action::Create,
-            fields: vec![FieldDiff::new("image", None, Some(pull.clone()))],
+            fields: vec![FieldDiff::new("image", was, Some(pull.clone()))],
             ops: vec![Op::Docker(DockerOp::PullImage {
                 reference: pull,
                 auth: self.cluster(task).settings.registry.clone(),
@@ -303,6 +307,7 @@ impl View<'_> {
             service: wanted,
             materials: cluster.materials.iter().filter(|m| m.service == wanted.name).map(|m| &**m).collect(),
             digest,
+            refreshed: self.world.registry.get(&wanted.image).cloned(),
             site: &cluster.site_id,
             auth: cluster.settings.registry.clone(),
             there,

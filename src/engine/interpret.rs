@@ -302,7 +302,7 @@ fn header(auth: &RegistryAuth) -> String {
     base64::engine::general_purpose::URL_SAFE.encode(login.to_string())
 }
 
-fn credentials(auth: &RegistryAuth) -> DockerCredentials {
+pub(super) fn credentials(auth: &RegistryAuth) -> DockerCredentials {
     DockerCredentials {
         username: Some(auth.username.clone()),
         password: auth.password.expose_str().map(str::to_owned),

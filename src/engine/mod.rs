@@ -25,6 +25,7 @@ pub mod preflight;
 pub mod prove;
 pub mod quorum;
 pub mod reach;
+pub mod registry;
 pub mod rollback;
 pub mod run;
 pub mod safety;

@@ -19,6 +19,8 @@ pub struct World {
     pub hosts: BTreeMap<String, HostView>,
     /// By cluster; absent: no host of it is in a Swarm, or none could be asked.
     pub swarms: BTreeMap<String, SwarmObservation>,
+    /// Digest of each tag in the registry; empty without `--refresh`.
+    pub registry: BTreeMap<String, String>,
 }
 
 /// What is known of one host.

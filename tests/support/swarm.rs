@@ -22,6 +22,8 @@ pub struct State {
     /// In a Swarm already.
     pub active: bool,
     pub images: BTreeSet<String>,
+    /// Tags that the registry has given to another image since.
+    pub moved: BTreeSet<String>,
     pub objects: BTreeMap<&'static str, Vec<Value>>,
     /// Services whose new copies never become healthy.
     pub sick: BTreeSet<String>,
@@ -73,6 +75,12 @@ impl Swarm {
             let separator = if tag.starts_with("sha256:") { "@" } else { ":" };
             s.images.insert(format!("{image}{separator}{tag}"));
             Reply::lines([json!({"status": "Pull complete", "id": "0123"})])
+        });
+        self.on(Method::GET, "/distribution/**", |s, call| {
+            let reference = call.parts[0].trim_end_matches("/json");
+            let tag = reference.rsplit_once(':').map(|(_, tag)| tag).unwrap_or_default();
+            let digest = if s.moved.contains(reference) { "sha256:moved".into() } else { format!("sha256:{tag}") };
+            Reply::json(json!({"Descriptor": {"digest": digest, "size": 1, "mediaType": ""}, "Platforms": []}))
         });
         self.on(Method::POST, "/swarm/init", |s, _| {
             s.active = true;

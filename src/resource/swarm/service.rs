@@ -21,6 +21,8 @@ pub struct Input<'a> {
     pub materials: Vec<&'a Material>,
     /// Digest of its image on the nodes, if it is there.
     pub digest: Option<String>,
+    /// Digest of its image in the registry, where that was asked.
+    pub refreshed: Option<String>,
     /// Which certificates folder it belongs to.
     pub site: &'a str,
     /// Registry login kept with the service.
@@ -30,8 +32,12 @@ pub struct Input<'a> {
 }
 
 impl Input<'_> {
-    /// The digest to run: the deployed one while the tag stays the same, else the nodes'.
+    /// The digest to run: the registry's where it was asked; else the deployed one while the tag stays the same; else
+    /// the nodes'.
     fn wanted_digest(&self) -> Option<String> {
+        if self.refreshed.is_some() {
+            return self.refreshed.clone();
+        }
         let deployed = self.there.service(&self.service.name).map(image_of).unwrap_or_default();
         match deployed.split_once('@') {
             Some((tagged, digest)) if tagged == self.service.image => Some(digest.to_owned()),
