@@ -7,9 +7,6 @@ use std::time::Duration;
 
 use crate::command::{self, Ended};
 
-/// The story's fleet, and so its folder, network and containers.
-const STORY: &str = "e2e";
-
 /// One host.
 #[derive(Clone)]
 pub struct Host {
@@ -59,11 +56,11 @@ impl Host {
 }
 
 impl Fleet {
-    /// Raises the story's three hosts. `again`: the story goes on with those that an earlier run kept; else it begins
-    /// with bare ones.
-    pub fn raise(again: bool) -> Fleet {
-        let fleet = Fleet::of(STORY, &["infra_manager1", "infra_manager2", "infra_manager3"], again);
-        script("examples/demo/elsewhere", &["up", STORY], &[], 300);
+    /// Raises the demo's three hosts. The name is that of their folder, network and containers. `again`: it goes on
+    /// with those that an earlier run kept; else it begins with bare ones.
+    pub fn raise(name: &str, again: bool) -> Fleet {
+        let fleet = Fleet::of(name, &["infra_manager1", "infra_manager2", "infra_manager3"], again);
+        script("examples/demo/elsewhere", &["up", name], &[], 300);
         fleet
     }
 

@@ -68,7 +68,7 @@ pub fn say(text: impl Display) {
 pub fn tell() {
     let began = Instant::now();
     let only = std::env::var("REEMO_E2E_STEPS").ok();
-    let stage = Stage::set(only.is_some());
+    let stage = Stage::set("e2e", only.is_some());
     say(format!("{:7.1} s  0 three bare hosts, a registry", began.elapsed().as_secs_f64()));
     for (title, step) in STEPS {
         let number = title.split(' ').next().unwrap_or_default();
@@ -84,8 +84,9 @@ pub fn tell() {
 }
 
 impl Stage {
-    fn set(again: bool) -> Stage {
-        let fleet = Fleet::raise(again);
+    /// Three bare hosts and the demo's inventory for them, or those that an earlier run kept.
+    pub fn set(name: &str, again: bool) -> Stage {
+        let fleet = Fleet::raise(name, again);
         // As the demo's, but nobody else's: wherever it is found, it came from here.
         let mark = fleet.registry_password();
         let licence = format!(r#"{{"licence": "e2e", "organisation": "of {mark}", "users": 25}}"#);
