@@ -32,6 +32,7 @@ def binary():
     found = [named] if named else [
         str(REPO / "target/x86_64-unknown-linux-musl/dist/reemo-infra"),
         str(REPO / "target/x86_64-unknown-linux-gnu/release/reemo-infra"),
+        str(REPO / "target/release/reemo-infra"),
     ]
     there = [path for path in found if os.access(path, os.X_OK)]
     if not there:

@@ -2,19 +2,23 @@
 //! and a real SSH server for each. Prints one line of JSON. `benches/scale` runs it and makes the table.
 //!
 //! `simulated platform N`: a run that finds N hosts as wanted. `simulated bare N`: only N sessions of the SSH client,
-//! logged in. What the servers and the simulated hosts cost is the same in both.
+//! logged in. What the servers and the simulated hosts cost is the same in both. `simulated plan N`: only the verdicts
+//! on N hosts that have been looked at, without a connection.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reemo_infra::engine::apply::{Ask, exit, probes, run_on};
 use reemo_infra::engine::fleet::Fleet;
-use reemo_infra::engine::run::Options;
+use reemo_infra::engine::run::{Options, Run};
+use reemo_infra::engine::safety::Safety;
 use reemo_infra::engine::site::Site;
+use reemo_infra::engine::world::World;
 use reemo_model::event::{Event, Sink};
 use reemo_transport::Connector;
 use reemo_transport::fake::{Net, Sshd};
@@ -37,9 +41,10 @@ async fn main() {
     let done = match kind.as_str() {
         "platform" => platform(&site, &net).await,
         "bare" => bare(&site, &net).await,
-        other => panic!("platform or bare, not {other}"),
+        "plan" => plan(&site).await,
+        other => panic!("platform, bare or plan, not {other}"),
     };
-    let took = began.elapsed();
+    let took = done.took.unwrap_or_else(|| began.elapsed());
     say(&format!(
         "{{\"hosts\":{count},\"seconds\":{:.4},\"read\":{:.4},\"peak_kb\":{},\"cpu\":{:.2},\"files\":{},\"handshakes\":{},\"commands\":{}}}",
         took.as_secs_f64(),
@@ -52,7 +57,10 @@ async fn main() {
     ));
 }
 
+#[derive(Default)]
 struct Done {
+    /// Where not all of it is what is measured.
+    took: Option<Duration>,
     files: usize,
     handshakes: u64,
     commands: u64,
@@ -77,7 +85,26 @@ async fn platform(site: &Arc<Site>, net: &Net) -> Done {
     assert_eq!(code, exit::OK);
     let trips = take.recv().expect("a recap");
     let sum = |of: fn(&reemo_model::event::Trips) -> u64| trips.values().map(of).sum();
-    Done { files, handshakes: sum(|t| t.handshakes), commands: sum(|t| t.execs) }
+    Done { files, handshakes: sum(|t| t.handshakes), commands: sum(|t| t.execs), ..Done::default() }
+}
+
+/// One host is looked at; what it said is said of all.
+async fn plan(site: &Arc<Site>) -> Done {
+    let net = Net::new();
+    let (one, _folder) = self::site(1, &net);
+    let connector = Connector::new(Arc::new(net));
+    let mut fleet = Fleet::connect_by(&connector, &one, probes(&one, &graph(&one)), 1).await;
+    let seen = fleet.first_look(&one).await.unwrap_or_else(|f| panic!("{}", f.cause)).hosts;
+    let seen = seen.values().next().expect("a host");
+    let world = World { hosts: site.hosts.keys().map(|h| (h.clone(), seen.clone())).collect(), ..World::default() };
+    let began = Instant::now();
+    let (graph, fleet) = (graph(site), Arc::new(Fleet::of(BTreeMap::new(), BTreeMap::new())));
+    let run = Run::new(site.clone(), graph, fleet, world, Sink::new(drop), Options::default(), Safety::default());
+    let verdicts = run.verdicts().await;
+    let took = began.elapsed();
+    assert_eq!(verdicts.len(), 3 * site.hosts.len());
+    assert!(verdicts.iter().all(|(_, v)| v.is_unchanged()));
+    Done { took: Some(took), ..Done::default() }
 }
 
 async fn bare(site: &Arc<Site>, net: &Net) -> Done {
@@ -91,7 +118,7 @@ async fn bare(site: &Arc<Site>, net: &Net) -> Done {
     .await;
     // All of them are open now.
     tokio::time::sleep(Duration::from_millis(50)).await;
-    Done { files: open_files(), handshakes: sessions.len() as u64, commands: 0 }
+    Done { files: open_files(), handshakes: sessions.len() as u64, ..Done::default() }
 }
 
 fn site(count: usize, net: &Net) -> (Arc<Site>, tempfile::TempDir) {
