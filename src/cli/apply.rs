@@ -130,7 +130,7 @@ async fn connected(
         let world = fleet.first_look(&ready.site).await;
         (fleet, world)
     };
-    let (fleet, world) = tokio::select! {
+    let (fleet, mut world) = tokio::select! {
         looked = looked => looked,
         () = ask.safety.interrupt.times(1) => {
             let signal = ask.safety.interrupt.signal().unwrap_or(Signal::Interrupt);
@@ -143,12 +143,16 @@ async fn connected(
         same_site(ready, world)?;
     }
     let all_reached = reach::stops(&ready.site, &fleet, ask.skip_unreachable, ask.max_fail, ask.check).is_none();
-    if let Ok(world) = &world
+    if let Ok(world) = &mut world
         && ready.pki.store.is_provisional()
     {
         // A run that a gate will refuse makes no certificates either.
         let look_only = ask.check || !all_reached || refused(&ready.site, &graph, world, &ask.options);
         first_certificates(ready, world, look_only)?;
+        if !look_only {
+            // Now there is a certificate to show to a database that asks for one.
+            world.databases = fleet.databases(&ready.site, world).await;
+        }
         graph = compile(&ready.site)?;
     }
     Ok(run_on(ready.site.clone(), graph, fleet, world, &ask, events.clone(), started).await)

@@ -19,6 +19,7 @@ use serde_json::{Value as Json, json};
 use super::load::Loaded;
 use super::render::ClusterScope;
 use super::{once, portal_certs, target};
+use crate::engine::external::{External, Identity, Tls};
 use crate::engine::site::{ClusterSite, HostSite, Settings, Site};
 
 /// Name and user of the internal database; the vendor's are not public.
@@ -123,7 +124,11 @@ fn cluster_site(
     let (certs, url) = (variables.get("TRAEFIK_SSL_CERTS")?, variables.text("PORTAL_URL")?);
     let written = loaded.vars.find(host, "TRAEFIK_SSL_CERTS");
     let certs = portal_certs::read(certs.as_ref(), written.as_ref(), url.as_deref(), now)?;
-    let settings = settings(&variables)?;
+    let mut settings = settings(&variables)?;
+    // Portals, relays and farms have none, whatever stands in `all`.
+    if matches!(shape.environment.as_str(), "infra" | "api") {
+        settings.external = external(&variables, &db, store, now)?;
+    }
     if variables.flag("API_MAIL_ACTIVE")? && variables.text("EXIM_SMARTHOST")?.is_none() {
         let why = "API_MAIL_ACTIVE needs EXIM_SMARTHOST: mail goes through a server of yours";
         let help = "add `EXIM_SMARTHOST: \"mail.example.org::587\"`, and EXIM_PASSWORD if it asks for a login";
@@ -248,6 +253,34 @@ fn database(variables: &Variables<'_>, store: &Store) -> Result<Json, Diagnostic
     }
 }
 
+/// How an external database is logged in to; `None`: it is the internal one.
+fn external(
+    variables: &Variables<'_>,
+    db: &Json,
+    store: &Store,
+    now: Timestamp,
+) -> Result<Option<External>, Diagnostic> {
+    if db["internal"] == true {
+        return Ok(None);
+    }
+    let part = |key: &str| db[key].as_str().unwrap_or_default().to_owned();
+    let port = part("port").parse().map_err(|_| variables.wrong("DB_PORT", "DB_PORT is no port"))?;
+    let tls = match variables.text("DB_TLS")?.as_deref() {
+        Some("none") => Tls::None,
+        Some("tls") => Tls::Encrypted,
+        // Certificates of a store in memory are of an authority that nobody will ever know.
+        _ if store.is_provisional() => Tls::Mutual(None),
+        _ => {
+            let leaf = store.leaf("reemo_api", &[], now);
+            let leaf = leaf.map_err(|e| Diagnostic::error("certificates", format!("certificate of reemo_api: {e}")))?;
+            let (cert, key) = (leaf.cert_pem.as_bytes().to_vec(), leaf.key.clone());
+            Tls::Mutual(Some(Identity { cert, key, ca: store.ca_pem().as_bytes().to_vec() }))
+        }
+    };
+    let password = Secret::new(part("password"));
+    Ok(Some(External { host: part("host"), port, name: part("name"), user: part("user"), password, tls }))
+}
+
 /// Several servers, and the database on one of them: said, unless somebody chose it.
 fn one_copy(loaded: &Loaded, cluster: &Cluster, wanted: &Wanted) -> Option<Diagnostic> {
     let host = cluster.hosts.first()?;
@@ -306,6 +339,7 @@ fn settings(variables: &Variables<'_>) -> Result<Settings, Diagnostic> {
         repo_key: text("DOCKER_REPO_KEY")?,
         registry,
         registry_ca,
+        external: None,
         health: variables.flag("HEALTHCHECK_ENABLE")?,
         portal_url: text("PORTAL_URL")?,
     })

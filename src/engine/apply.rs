@@ -9,6 +9,7 @@ use reemo_model::event::{Counts, Event, Outcome, Shown, Sink};
 use reemo_resource::swarm::node::set_aside;
 
 use super::evaluate::View;
+use super::external::Found;
 use super::fault::{Fault, FaultKind};
 use super::finish::Finish;
 use super::fleet::Fleet;
@@ -142,6 +143,11 @@ async fn whole(
             "node {node} is set to `{word}`: nothing is started there until it is `docker node update --availability \
              active {node}`"
         ));
+    }
+    for found in world.databases.values() {
+        if let Found::NotKnown(why) = found {
+            events.warn(why);
+        }
     }
     let run =
         Run::new(site.clone(), graph, fleet.clone(), world, events.clone(), ask.options.clone(), ask.safety.clone());

@@ -11,6 +11,7 @@ use reemo_resource::swarm::observed::{at, repository, text};
 use reemo_resource::swarm::{DATA_NODE, INITIALISED, MANAGED, database, network, node, service};
 use serde_json::json;
 
+use super::external::Found;
 use super::fault::Fault;
 use super::preflight;
 use super::quorum::Quorum;
@@ -324,10 +325,8 @@ impl View<'_> {
         let asked = self.cluster(task).settings.init_db;
         let recorded = there.is_some_and(|s| s.config(INITIALISED).is_some());
         let internal = self.cluster(task).wanted.services.iter().any(|s| s.exec_query.is_some());
-        let asked_again = asked && recorded;
-        if !internal && !asked_again {
-            // What an external database holds is asked by the schema job itself, which refuses as this gate would.
-            return Verdict::Unchanged;
+        if !internal {
+            return self.external_database(task, asked, recorded);
         }
         database::gate(database::Known {
             asked,
@@ -335,6 +334,27 @@ impl View<'_> {
             tables: there.and_then(|s| s.tables),
             data_found: (!known.is_empty()).then(|| known.contains(&true)),
         })
+    }
+
+    /// Where it could not be asked, the schema job itself refuses as this gate would.
+    fn external_database(&self, task: &Task, asked: bool, recorded: bool) -> Verdict {
+        let seen = self.site.hosts_of(&task.cluster).filter_map(|(name, _)| match self.world.databases.get(name)? {
+            Found::In { tables, .. } => Some((name, *tables)),
+            _ => None,
+        });
+        let seen: Vec<_> = seen.collect();
+        let of = |filled: bool| seen.iter().find(|(_, tables)| (*tables > 0) == filled).map(|(name, _)| name);
+        if let (Some(filled), Some(empty)) = (of(true), of(false)) {
+            return Verdict::Refused {
+                why: format!("the external database holds tables as {filled} sees it, and none as {empty} does"),
+                hint: "DB_HOST must lead to the same server from every node".into(),
+            };
+        }
+        let tables = seen.first().map(|(_, tables)| *tables);
+        if tables.is_none() && !(asked && recorded) {
+            return Verdict::Unchanged;
+        }
+        database::gate(database::Known { asked, recorded, tables, data_found: None })
     }
 
     /// Services that carry our label and are wanted no more: switched off, or counted down.

@@ -12,6 +12,7 @@ use reemo_transport::{Connector, Host, TransportError};
 use tokio::sync::Semaphore;
 
 use super::bell::Bell;
+use super::external;
 use super::fault::Fault;
 use super::observe;
 use super::phases::Phases;
@@ -223,6 +224,23 @@ impl Fleet {
                 world.swarms.insert(cluster, seen);
             }
         }
+        world.databases = self.databases(site, &world).await;
         Ok(world)
+    }
+
+    /// What the hosts find of their external databases, where that is a question.
+    pub async fn databases(&self, site: &Site, world: &World) -> BTreeMap<String, external::Found> {
+        let asks = self.hosts.iter().filter_map(|(name, conn)| {
+            let cluster = &site.hosts.get(name)?.cluster;
+            let parts = site.clusters.get(cluster)?;
+            let db = parts.settings.external.as_ref()?;
+            let owner = parts.wanted.cluster.database_of.as_ref().unwrap_or(cluster);
+            let asked = external::is_a_question(parts, world.swarms.get(owner), world.swarms.get(cluster));
+            asked.then(|| async move {
+                let _slot = self.slots.acquire().await;
+                (name.clone(), self.phases.timed("database", name, external::ask(conn, db)).await)
+            })
+        });
+        join_all(asks).await.into_iter().collect()
     }
 }

@@ -5,6 +5,7 @@ pub mod apply;
 mod ask_hosts;
 pub mod bell;
 pub mod evaluate;
+pub mod external;
 pub mod fault;
 pub mod files;
 mod finish;

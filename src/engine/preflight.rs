@@ -4,6 +4,7 @@ use reemo_model::change::Verdict;
 use reemo_resource::host::{FileState, HostFacts, HostObservation};
 use reemo_resource::swarm::INITIALISED;
 
+use super::external::Found;
 use super::site::Site;
 use super::task::Task;
 use super::world::World;
@@ -49,6 +50,9 @@ pub fn verdict(site: &Site, world: &World, task: &Task) -> Verdict {
     let problems = problems(&seen.facts);
     if let Some((why, hint)) = problems.into_iter().next() {
         return Verdict::Refused { why: format!("{host}: {why}"), hint };
+    }
+    if let Some(Found::No { why, hint }) = world.databases.get(host) {
+        return Verdict::Refused { why: why.clone(), hint: hint.clone() };
     }
     let database = site.clusters[&task.cluster].wanted.services.iter().find(|s| s.exec_query.is_some());
     let runs_database = database.is_some();

@@ -21,6 +21,8 @@ pub struct World {
     pub swarms: BTreeMap<String, SwarmObservation>,
     /// Digest of each tag in the registry; empty without `--refresh`.
     pub registry: BTreeMap<String, String>,
+    /// What each host found of its external database, while that is a question.
+    pub databases: BTreeMap<String, super::external::Found>,
 }
 
 /// What is known of one host.

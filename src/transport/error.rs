@@ -33,6 +33,8 @@ pub enum Kind {
     NoEngine,
     /// The engine is there but we may not talk to it, or it talks nonsense.
     Engine,
+    /// sshd does not let us connect from there to elsewhere.
+    Forwarding,
     /// A fake was asked something it was not told about, or the like: a bug of ours.
     Internal,
 }

@@ -1,6 +1,7 @@
 //! What several test files share: simulated hosts, a site read from an inventory, a run that is listened to.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod database;
 pub mod fifty;
 pub mod machine;
 pub mod platform;

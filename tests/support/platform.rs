@@ -16,6 +16,7 @@ use reemo_model::event::{Event, Outcome};
 use reemo_transport::fake::{Net, Sshd};
 
 use super::Heard;
+use super::database::Database;
 use super::machine::Machine;
 use super::swarm::Swarm;
 
@@ -26,7 +27,7 @@ all:
     REGISTRY_USERNAME: user
     REGISTRY_PASSWORD: not-a-real-password
 infra_manager:
-  vars: {DB_USER: reemo, DB_USER_PASSWORD: of-the-database, DB_NAME: reemo, DB_HOST: 10.0.9.1, DB_DIALECT: mysql}
+  vars: {DB_USER: reemo, DB_USER_PASSWORD: of-the-database, DB_NAME: reemo, DB_HOST: 10.0.9.1, DB_DIALECT: mysql, DB_TLS: none}
   hosts:
     one: {ansible_host: 10.0.0.1}
 ";
@@ -37,6 +38,7 @@ pub struct Platform {
     pub net: Net,
     pub machine: Machine,
     pub swarm: Swarm,
+    pub database: Database,
 }
 
 impl Platform {
@@ -49,7 +51,11 @@ impl Platform {
         let (net, machine) = (Net::new(), Machine::debian());
         let host = machine.clone();
         net.add("10.0.0.1", Sshd::new(move |exec| host.answer(&exec)).engine(swarm.engine.clone()));
-        Platform { folder, net, machine, swarm }
+        let database = Database::new("reemo", "of-the-database", "reemo");
+        let server = database.clone();
+        net.listen("10.0.9.1", 3306, move |stream| server.serve(stream));
+        swarm.state().database = Some(database.clone());
+        Platform { folder, net, machine, swarm, database }
     }
 
     /// A platform that was installed in the usual way.
@@ -78,6 +84,7 @@ impl Platform {
         let heard = super::run(&site, graph, &self.net, &ask).await;
         assert!(self.machine.state().unknown.is_empty(), "{:?}", self.machine.state().unknown);
         self.swarm.engine.finish();
+        assert_eq!(self.database.state().unknown, Vec::<String>::new());
         heard
     }
 

@@ -9,6 +9,8 @@ use http::Method;
 use reemo_transport::fake::{Call, Engine, Reply};
 use serde_json::{Value, json};
 
+use super::database::Database;
+
 /// The Swarm. Cheap to clone; clones are the same.
 #[derive(Clone)]
 pub struct Swarm {
@@ -33,6 +35,8 @@ pub struct State {
     pub changes: Vec<String>,
     /// Who took the lock, in order.
     pub locks: Vec<String>,
+    /// What the schema job works on.
+    pub database: Option<Database>,
     node_labels: Value,
     clock: u64,
 }
@@ -280,6 +284,9 @@ impl State {
             ("running", false) => ("running", "running"),
             (other, _) => (other, "shutdown"),
         };
+        if let Some(database) = self.database.as_ref().filter(|_| state == "complete") {
+            database.fill();
+        }
         for copy in 0..if state == "failed" { 1 } else { copies } {
             let made = format!("2027-01-15T12:00:00.{:09}Z", self.tick());
             let err = if state == "failed" { "task: non-zero exit (1): unhealthy" } else { "" };

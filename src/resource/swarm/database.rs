@@ -35,7 +35,7 @@ pub fn gate(known: Known) -> Verdict {
         (true, false, _) => Verdict::Unchanged,
         (false, true, Some(false)) => refuse(
             "this cluster's record says that the database was initialised, but it is empty: its data is gone",
-            "restore a dump, or check that /opt/reemo is the directory the data was in",
+            "restore a dump, or check that this is the place the data was in: /opt/reemo, or DB_HOST and DB_NAME",
         ),
         (false, true, _) | (false, false, Some(true)) => Verdict::Unchanged,
         (false, false, Some(false)) => never(),

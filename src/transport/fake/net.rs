@@ -25,11 +25,17 @@ pub enum Trouble {
 }
 
 struct Place {
-    sshd: Sshd,
+    what: What,
     trouble: Trouble,
 }
 
-/// Hosts by address and port. Cheap to clone; clones are the same network. Use it as the connector's
+#[derive(Clone)]
+enum What {
+    Host(Sshd),
+    Service(Arc<dyn Fn(AnyStream) + Send + Sync>),
+}
+
+/// Hosts and services by address and port. Cheap to clone; clones are the same network. Use it as the connector's
 /// dialer: `Connector::new(Arc::new(net.clone()))`.
 #[derive(Clone, Default)]
 pub struct Net(Arc<Mutex<HashMap<(String, u16), Place>>>);
@@ -42,7 +48,14 @@ impl Net {
 
     /// Puts a host on port 22 of an address.
     pub fn add(&self, address: &str, sshd: Sshd) -> &Self {
-        self.lock().insert((address.to_owned(), 22), Place { sshd, trouble: Trouble::None });
+        self.lock().insert((address.to_owned(), 22), Place { what: What::Host(sshd), trouble: Trouble::None });
+        self
+    }
+
+    /// Puts something else on a port: `serve` is given each connection.
+    pub fn listen(&self, address: &str, port: u16, serve: impl Fn(AnyStream) + Send + Sync + 'static) -> &Self {
+        let what = What::Service(Arc::new(serve));
+        self.lock().insert((address.to_owned(), port), Place { what, trouble: Trouble::None });
         self
     }
 
@@ -61,8 +74,8 @@ impl Net {
     }
 
     pub(crate) async fn open(&self, address: &str, port: u16) -> std::io::Result<AnyStream> {
-        let found = self.lock().get(&(address.to_owned(), port)).map(|place| (place.sshd.clone(), place.trouble));
-        let (sshd, trouble) = match found {
+        let found = self.lock().get(&(address.to_owned(), port)).map(|place| (place.what.clone(), place.trouble));
+        let (what, trouble) = match found {
             None | Some((_, Trouble::Refused)) => return Err(std::io::ErrorKind::ConnectionRefused.into()),
             Some(found) => found,
         };
@@ -76,11 +89,18 @@ impl Net {
             }
             Trouble::Slow(pause) => {
                 tokio::time::sleep(pause).await;
-                sshd.serve(theirs, self.clone());
+                self.serve(what, theirs);
             }
-            _ => sshd.serve(theirs, self.clone()),
+            _ => self.serve(what, theirs),
         }
         Ok(Box::new(ours))
+    }
+
+    fn serve(&self, what: What, theirs: super::pipe::Pipe) {
+        match what {
+            What::Host(sshd) => sshd.serve(theirs, self.clone()),
+            What::Service(serve) => serve(Box::new(theirs)),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, u16), Place>> {

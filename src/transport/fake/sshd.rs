@@ -143,7 +143,7 @@ impl Sshd {
         self
     }
 
-    /// Forbids forwarding of sockets, as `AllowStreamLocalForwarding no` does.
+    /// Forbids forwarding of sockets, and of ports, as `DisableForwarding yes` does.
     pub fn without_forwarding(mut self) -> Self {
         self.forwards = false;
         self
@@ -306,6 +306,10 @@ impl server::Handler for Handler {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), russh::Error> {
+        if !self.sshd.forwards {
+            reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+            return Ok(());
+        }
         let port = u16::try_from(port_to_connect).unwrap_or(0);
         match self.net.open(host_to_connect, port).await {
             Err(_) => reply.reject(ChannelOpenFailure::ConnectFailed).await,

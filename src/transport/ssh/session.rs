@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand::Rng;
 use russh::client::{Handle, Msg};
-use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
+use russh::{Channel, ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf, Sig};
 use tokio::sync::Semaphore;
 
 use crate::counters::Counters;
@@ -86,7 +86,12 @@ impl Host for SshHost {
             match self.wire.handle.channel_open_direct_tcpip(address, u32::from(port), "127.0.0.1", 0).await {
                 Ok(channel) => Ok(Box::new(channel.into_stream()) as AnyStream),
                 Err(error) => Err(TransportError::new(
-                    Kind::Broken,
+                    match error {
+                        russh::Error::ChannelOpenFailure(ChannelOpenFailure::AdministrativelyProhibited) => {
+                            Kind::Forwarding
+                        }
+                        _ => Kind::Broken,
+                    },
                     format!("{name}: no connection to {address}:{port} from there: {error}"),
                     "the service must listen there, and sshd must allow forwarding (AllowTcpForwarding yes)",
                 )),

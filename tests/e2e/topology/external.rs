@@ -97,6 +97,7 @@ printf %s "nobody-asks-for-it" >mysql_root_password"#;
 pub fn tell() {
     let site = Site::raise("external", &["infra1"], GROUPS);
     let database = site.step("a database elsewhere", Database::start);
+    site.step("refused before the first change: what cannot be used", |s| refused(s, &database));
     site.step("apply: no database of ours", |s| s.install());
     site.step("the platform lives on it", |s| {
         let services = crate::swarm::replicas(&s.fleet, s.fleet.host("infra1"));
@@ -113,5 +114,39 @@ pub fn tell() {
         s.tool.run(&["apply", "-e", "INIT_DB=true"]).ends_with(8).says("initialised before");
         assert_eq!(database.query("SELECT COUNT(*) FROM reemo_site.db_runs WHERE init = 1"), "1");
     });
+    site.step("another password that is wrong is refused, and everything serves on", |s| {
+        s.tool
+            .run(&["apply", "-e", "DB_USER_PASSWORD=mistyped"])
+            .ends_with(8)
+            .says("refuses the login of `reemo_site`");
+        assert_eq!(s.health("infra1", "portal.reemo.test")["status"], "OK");
+    });
+    site.step("a Swarm without its record asks the database itself", |s| {
+        s.fleet.sh(s.fleet.host("infra1"), "docker config rm reemo.record.initialised");
+        s.tool.run(&["apply", "-e", "INIT_DB=true"]).ends_with(8).says("the database already holds");
+        s.tool.run(&["apply"]).ends_with(0);
+        s.settled();
+        assert_eq!(database.query("SELECT COUNT(*), SUM(init) FROM reemo_site.db_runs"), "1\t1");
+    });
     site.done();
+}
+
+/// Each with what is said of it; the host stays bare.
+fn refused(site: &Site, database: &Database) {
+    let cases = [
+        ("DB_PORT=3399", "the database SUBNET.41:3399 is not reached from there"),
+        ("DB_USER_PASSWORD=mistyped", "refuses the login of `reemo_site`"),
+        ("DB_TLS=none", "refuses the login of `reemo_site`"),
+        ("DB_NAME=elsewhere", "has no database `elsewhere`"),
+        ("DB_TLS=mtls", "must have a certificate of the internal authority"),
+        ("INIT_DB=false", "the database was never initialised"),
+    ];
+    for (wrong, said) in cases {
+        let said = said.replace("SUBNET", &site.fleet.subnet());
+        let ran = site.tool.run(&["apply", "-e", "INSTALL_DOCKER=true INIT_DB=true", "-e", wrong]);
+        ran.ends_with(8).says(&said);
+    }
+    assert_eq!(database.query("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'reemo_site'"), "0");
+    let docker = site.fleet.try_sh(site.fleet.host("infra1"), "command -v docker || test -e /opt/reemo", "");
+    assert!(!docker.success(), "nothing was installed: {}", docker.out);
 }
