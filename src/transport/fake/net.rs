@@ -31,7 +31,7 @@ struct Place {
 
 #[derive(Clone)]
 enum What {
-    Host(Sshd),
+    Host(Box<Sshd>),
     Service(Arc<dyn Fn(AnyStream) + Send + Sync>),
 }
 
@@ -48,7 +48,8 @@ impl Net {
 
     /// Puts a host on port 22 of an address.
     pub fn add(&self, address: &str, sshd: Sshd) -> &Self {
-        self.lock().insert((address.to_owned(), 22), Place { what: What::Host(sshd), trouble: Trouble::None });
+        self.lock()
+            .insert((address.to_owned(), 22), Place { what: What::Host(Box::new(sshd)), trouble: Trouble::None });
         self
     }
 
