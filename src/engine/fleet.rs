@@ -236,7 +236,7 @@ impl Fleet {
             let db = parts.settings.external.as_ref()?;
             let owner = parts.wanted.cluster.database_of.as_ref().unwrap_or(cluster);
             let asked = external::is_a_question(parts, world.swarms.get(owner), world.swarms.get(cluster));
-            asked.then(|| async move {
+            asked.then_some(async move {
                 let _slot = self.slots.acquire().await;
                 (name.clone(), self.phases.timed("database", name, external::ask(conn, db)).await)
             })
