@@ -1,10 +1,11 @@
-//! `apply`, `plan` and `maintenance`.
+//! `apply`, `plan`, `images` and `maintenance`.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use reemo_model::catalogue::Stage;
 use reemo_model::event::{Event, Sink};
 use reemo_resource::swarm::SITE;
 use reemo_resource::swarm::observed::text;
@@ -46,7 +47,7 @@ pub async fn run(args: &ApplyArgs, command: &str, argv: &[String]) -> Result<u8,
         prepare::to_write(&args.inventory, &args.connect)?
     };
     check_tags(args, &ready)?;
-    let graph = compile(&ready.site)?;
+    let graph = compile(&ready.site, command)?;
     if let Some(code) = lists(args, &ready, &graph) {
         return Ok(code);
     }
@@ -87,7 +88,7 @@ pub async fn run(args: &ApplyArgs, command: &str, argv: &[String]) -> Result<u8,
         review: review(args, check, argv, &ready)?,
     };
     let result = tokio::select! {
-        result = connected(args, &mut ready, graph, ask, &events, started) => result,
+        result = connected(args, command, &mut ready, graph, ask, &events, started) => result,
         // The journal has every step that was begun; what runs on a host runs to its end there.
         () = safety.interrupt.times(2) => {
             events.warn("left at once: `reemo-infra runs show` says what was under way");
@@ -117,6 +118,7 @@ fn review(args: &ApplyArgs, check: bool, argv: &[String], ready: &Ready) -> Resu
 /// Connects, looks, and runs.
 async fn connected(
     args: &ApplyArgs,
+    command: &str,
     ready: &mut Ready,
     mut graph: TaskGraph,
     ask: Ask,
@@ -143,8 +145,10 @@ async fn connected(
         same_site(ready, world)?;
     }
     let all_reached = reach::stops(&ready.site, &fleet, ask.skip_unreachable, ask.max_fail, ask.check).is_none();
+    // Images need no certificates.
     if let Ok(world) = &mut world
         && ready.pki.store.is_provisional()
+        && command != "images"
     {
         // A run that a gate will refuse makes no certificates either.
         let look_only = ask.check || !all_reached || refused(&ready.site, &graph, world, &ask.options);
@@ -153,7 +157,7 @@ async fn connected(
             // Now there is a certificate to show to a database that asks for one.
             world.databases = fleet.databases(&ready.site, world).await;
         }
-        graph = compile(&ready.site)?;
+        graph = compile(&ready.site, command)?;
     }
     Ok(run_on(ready.site.clone(), graph, fleet, world, &ask, events.clone(), started).await)
 }
@@ -238,8 +242,10 @@ fn same_site(ready: &Ready, world: &World) -> Result<(), Exit> {
     Ok(())
 }
 
-fn compile(site: &Arc<Site>) -> Result<TaskGraph, Exit> {
-    graph::compile(site).map_err(|e| Exit::invalid(e.to_string()))
+/// What the command is about: all of it, or what comes before the platform.
+fn compile(site: &Arc<Site>, command: &str) -> Result<TaskGraph, Exit> {
+    let whole = graph::compile(site).map_err(|e| Exit::invalid(e.to_string()))?;
+    Ok(if command == "images" { whole.until(Stage::Images) } else { whole })
 }
 
 /// Ansible's special words are always right.

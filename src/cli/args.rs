@@ -33,6 +33,8 @@ pub enum Command {
     Status(StatusArgs),
     /// One line and an exit code for supervision: is everything there, and healthy?
     Check(CheckArgs),
+    /// Bring hosts up to the images: engine, Swarm, pulls; nothing of the platform is started.
+    Images(ApplyArgs),
     /// Show or lift the maintenance page on the users' portal.
     Maintenance(MaintenanceArgs),
     /// What was run from this machine: list it, or show one run step by step.

@@ -12,7 +12,9 @@ pub fn run(args: &DocsArgs) -> Result<u8, Exit> {
     let declarations = Declarations::of(&catalogue).map_err(|e| Exit::invalid(e.to_string()))?;
     let text = match args.what {
         Docs::Schema => serde_json::to_string_pretty(&declarations.schema()).unwrap_or_default(),
-        Docs::Variables => page(&catalogue, &declarations, &load::WITHOUT_EFFECT).trim_end().to_owned(),
+        Docs::Variables => {
+            page(&catalogue, &declarations, &load::WITHOUT_EFFECT.map(|(name, _)| name)).trim_end().to_owned()
+        }
     };
     output::printer(&OutputArgs::default()).print(&text);
     Ok(0)

@@ -163,15 +163,25 @@ pub fn load(
     })
 }
 
-/// Variables that are read for the inventory's sake, and do nothing yet: nothing is silently ignored.
-pub const WITHOUT_EFFECT: [&str; 3] = ["LOAD_IMAGE", "LOCAL_PATH", "REGISTRY_TLS_VERIFY"];
+/// Variables of the vendor's later role that are read for the inventory's sake and do nothing: nothing is silently
+/// ignored. What to do instead.
+pub const WITHOUT_EFFECT: [(&str, &str); 3] = [
+    ("LOAD_IMAGE", "images come from the registry REGISTRY_URL names, which may be a mirror of yours"),
+    ("LOCAL_PATH", "archives are not loaded: put the images into a registry and name it with REGISTRY_URL"),
+    ("REGISTRY_TLS_VERIFY", "a registry's certificate is always checked: name its authority with REGISTRY_CA_FILE"),
+];
 
 fn without_effect(inventory: &Inventory, diagnostics: &mut Diagnostics) {
     for vars in inventory.groups.values().map(|g| &g.vars).chain(inventory.hosts.values().map(|h| &h.vars)) {
-        for (name, var) in vars.iter().filter(|(n, _)| WITHOUT_EFFECT.contains(&n.as_str())) {
-            let problem = Diagnostic::warning("variable-without-effect", format!("`{name}` has no effect yet"));
-            diagnostics
-                .push(problem.at(var.key_place()).help("it is accepted so that the inventory can stay as it is"));
+        for (name, instead) in WITHOUT_EFFECT {
+            let Some(var) = vars.get(name) else { continue };
+            // Asked for what is done anyway.
+            let said = var.value.scalar_text().unwrap_or_default().to_lowercase();
+            if name == "REGISTRY_TLS_VERIFY" && matches!(said.as_str(), "true" | "yes") {
+                continue;
+            }
+            let problem = Diagnostic::warning("variable-without-effect", format!("`{name}` has no effect"));
+            diagnostics.push(problem.at(var.key_place()).help(instead));
         }
     }
 }

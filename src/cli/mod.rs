@@ -10,6 +10,7 @@ mod embed;
 mod exec;
 mod explain;
 mod graph;
+mod initial;
 mod inventory;
 mod load;
 mod lock;
@@ -51,6 +52,7 @@ pub async fn main(cli: Cli, argv: Vec<String>) -> u8 {
     let result = match &cli.command {
         Command::Apply(args) => apply::run(args, "apply", &argv).await,
         Command::Plan(args) => apply::run(args, "plan", &argv).await,
+        Command::Images(args) => apply::run(args, "images", &argv).await,
         Command::Maintenance(args) => apply::maintenance(args, &argv).await,
         Command::Lock(args) => lock::run(args).await,
         Command::Runs(args) => runs::run(args),

@@ -74,14 +74,19 @@ pub fn recognise(args: &[String]) -> Option<Exit> {
         (Tool::Ours, Some(command)) => {
             words.remove(0);
             let rest = match command.as_str() {
-                "apply" | "plan" => without_playbooks(&ours, words, &mut found),
+                "apply" | "plan" | "images" => without_playbooks(&ours, words, &mut found),
                 _ => words,
             };
             [vec![command], rest].concat()
         }
         (Tool::Same(command), _) => [vec![command.to_owned()], words].concat(),
         (Tool::AdHoc, _) => ad_hoc(words),
-        _ => [vec!["apply".to_owned()], without_playbooks(&ours, words, &mut found)].concat(),
+        _ => {
+            // The vendor's playbook that stops after the images.
+            let images = words.iter().any(|word| word.ends_with("reemo-infra-images.yml"));
+            let command = if images { "images" } else { "apply" };
+            [vec![command.to_owned()], without_playbooks(&ours, words, &mut found)].concat()
+        }
     };
     if found.is_empty() {
         return None;

@@ -174,7 +174,7 @@ pub fn resumed(args: &ResumeArgs) -> Result<(Cli, Vec<String>), Exit> {
     let how = format!("resume {}", run.id);
     let (cli, argv) = recipe::again(&recipe, &began.cwd, &args.extra_vars, &run.id, &how)?;
     match cli.command {
-        Command::Apply(_) | Command::Maintenance(_) => Ok((cli, argv)),
+        Command::Apply(_) | Command::Images(_) | Command::Maintenance(_) => Ok((cli, argv)),
         _ => again(format!("{} was a `{}`: nothing to go on with", run.id, began.command)),
     }
 }

@@ -18,7 +18,7 @@ use serde_json::{Value as Json, json};
 
 use super::load::Loaded;
 use super::render::ClusterScope;
-use super::{once, portal_certs, target};
+use super::{initial, once, portal_certs, target};
 use crate::engine::external::{External, Identity, Tls};
 use crate::engine::site::{ClusterSite, HostSite, Settings, Site};
 
@@ -39,6 +39,9 @@ pub fn build(loaded: &Loaded, store: &Arc<Store>, now: Timestamp, diagnostics: &
         match cluster_site(loaded, store, first, scope, &shape, now) {
             Ok(site) => {
                 diagnostics.extend(one_copy(loaded, cluster, &site.wanted).into_iter().collect());
+                if site.wanted.services.iter().any(|s| s.job.is_some()) {
+                    diagnostics.extend(initial::too_late(loaded, cluster, site.settings.init_db).into_iter().collect());
+                }
                 clusters.insert(cluster.name.clone(), site);
             }
             Err(errors) if diagnostics.errors().count() == problems => {

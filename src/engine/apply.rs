@@ -14,6 +14,7 @@ use super::fault::{Fault, FaultKind};
 use super::finish::Finish;
 use super::fleet::Fleet;
 use super::graph::TaskGraph;
+use super::hardware;
 use super::interrupt::Signal;
 use super::journal::Entry;
 use super::lock::Wish;
@@ -148,6 +149,9 @@ async fn whole(
         if let Found::NotKnown(why) = found {
             events.warn(why);
         }
+    }
+    for warning in hardware::warnings(&site, &world) {
+        events.warn(warning);
     }
     let run =
         Run::new(site.clone(), graph, fleet.clone(), world, events.clone(), ask.options.clone(), ask.safety.clone());

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
+use reemo_model::catalogue::Stage;
+
 use super::site::{ClusterSite, Site};
 use super::task::Task;
 use build::Builder;
@@ -56,6 +58,12 @@ impl TaskGraph {
     /// All tasks, in index order.
     pub fn tasks(&self) -> impl Iterator<Item = &Arc<Task>> {
         self.dag.node_weights()
+    }
+
+    /// Without what comes after a stage.
+    pub fn until(&self, last: Stage) -> TaskGraph {
+        let keep = |_, task: &Arc<Task>| (task.stage <= last).then(|| task.clone());
+        TaskGraph { dag: self.dag.filter_map(keep, |_, ()| Some(())) }
     }
 
     fn find_cycle(&self) -> Option<Cycle> {

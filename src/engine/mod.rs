@@ -11,6 +11,7 @@ pub mod files;
 mod finish;
 pub mod fleet;
 pub mod graph;
+mod hardware;
 pub mod health;
 pub mod interpret;
 pub mod interrupt;

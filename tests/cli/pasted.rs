@@ -42,6 +42,17 @@ const LINES: &[(&[&str], &str)] = &[
         "apply -i i.yml --extra-vars 'INIT_DB=true INSTALL_DOCKER=true'",
     ),
     (&["ansible-inventory", "-i", "i.yml", "–list"], "inventory -i i.yml --list"),
+    (
+        &[
+            "ansible-playbook",
+            "-i",
+            "inventory.yml",
+            "playbooks/reemo-infra-images.yml",
+            "--extra-vars",
+            "INSTALL_DOCKER=true",
+        ],
+        "images -i inventory.yml --extra-vars INSTALL_DOCKER=true",
+    ),
     // group_vars of a playbook that stands elsewhere are not forgotten.
     (&["ansible-playbook", "-i", "i.yml", "site/reemo.yml"], "apply -i i.yml --playbook-dir site"),
 ];

@@ -10,6 +10,7 @@
 mod command;
 mod drifts;
 mod fleet;
+mod load;
 mod poison;
 mod snapshot;
 mod story;
@@ -27,6 +28,12 @@ fn story() {
 #[ignore = "make test-all"]
 fn drifts_one_at_a_time() {
     drifts::tell();
+}
+
+#[test]
+#[ignore = "make test-all"]
+fn topology_1_one_server() {
+    topology::one::tell();
 }
 
 #[test]
@@ -50,4 +57,10 @@ fn topology_5_6_7_relays_and_farms() {
 #[ignore = "make test-all"]
 fn topology_8_two_apis() {
     topology::apis::tell();
+}
+
+#[test]
+#[ignore = "make test-all"]
+fn load_every_tag() {
+    load::tell();
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::server::{self, Reply, Service};
 use crate::settings::Settings;
-use crate::{Failure, tls};
+use crate::{Failure, client, tls};
 
 struct Signal {
     settings: Settings,
@@ -22,7 +22,12 @@ pub async fn run(settings: Settings) -> Result<(), Failure> {
 
 impl Service for Signal {
     /// Whatever an agent asks, it learns who answered.
-    async fn answer(&self, _: Request<Incoming>) -> Reply {
+    async fn answer(&self, request: Request<Incoming>) -> Reply {
+        // Read to its end, though nothing is made of it: a server that answers before the body has arrived has to close
+        // the connection, and the next request on it may be on its way already.
+        if let Err(why) = client::body(request.into_body()).await {
+            return server::json(StatusCode::BAD_REQUEST, &json!({"status": "KO", "error": why}));
+        }
         let Settings { service, version, host, .. } = &self.settings;
         server::json(StatusCode::OK, &json!({"status": "OK", "version": version, "service": service, "host": host}))
     }

@@ -25,7 +25,7 @@ pub fn page(catalogue: &Catalogue, declarations: &Declarations, without_effect: 
         out += &format!("\n## `roles/{file}`\n\n{about}.\n\n");
         out += "| variable | type | default | where | since | secret | meaning |\n|---|---|---|---|---|---|---|\n";
         for decl in decls {
-            let effect = if without_effect.contains(&decl.name.as_str()) { " *No effect yet.*" } else { "" };
+            let effect = if without_effect.contains(&decl.name.as_str()) { " *No effect.*" } else { "" };
             out += &format!(
                 "| `{}` | {} | {} | {} | {} | {} | {}{effect} |\n",
                 decl.name,

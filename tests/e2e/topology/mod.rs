@@ -3,6 +3,8 @@
 pub mod apis;
 pub mod external;
 pub mod farms;
+pub mod one;
+mod outside;
 pub mod split;
 
 use std::collections::BTreeMap;
@@ -20,7 +22,7 @@ use crate::web;
 /// `{"licence": "topologies"}`
 const LICENCE: &str = "eyJsaWNlbmNlIjogInRvcG9sb2dpZXMifQ==";
 /// What an operator types on bare hosts.
-const FIRST: [&str; 3] = ["apply", "-e", "INSTALL_DOCKER=true INIT_DB=true"];
+pub const FIRST: [&str; 3] = ["apply", "-e", "INSTALL_DOCKER=true INIT_DB=true"];
 
 /// Where a topology plays.
 pub struct Site {
