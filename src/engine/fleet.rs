@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use futures_util::future::join_all;
 use reemo_resource::probe::Probe;
 use reemo_resource::swarm::INITIALISED;
-use reemo_resource::swarm::observed::SwarmObservation;
+use reemo_resource::swarm::observed::{EngineObservation, SwarmObservation};
 use reemo_transport::{Connector, Host, TransportError};
 use tokio::sync::Semaphore;
 
@@ -71,7 +71,7 @@ impl Fleet {
             };
             let engine = async {
                 let engine = there.phases.timed("engine", name, observe::engine(&conn)).await;
-                let manager = engine.as_ref().ok().and_then(Option::as_ref).filter(|e| e.manager);
+                let manager = engine.as_ref().ok().and_then(Option::as_ref).filter(|e| e.manager && !e.is_cut_off());
                 let first = || asked.get(&host.cluster).is_some_and(|a| !a.swap(true, Ordering::Relaxed));
                 let heard = match manager {
                     Some(e) if first() => {
@@ -150,6 +150,9 @@ impl Fleet {
         let Some(manager) = world.manager(site, cluster) else {
             return Ok(None);
         };
+        if world.hosts.get(manager).and_then(|v| v.engine.as_ref()).is_some_and(EngineObservation::is_cut_off) {
+            return Err(no_leader(site, world, cluster));
+        }
         let seen = observe::swarm(&self.host(manager)?).await?;
         self.with_tables(site, world, cluster, seen).await.map(Some)
     }
@@ -243,4 +246,21 @@ impl Fleet {
         });
         join_all(asks).await.into_iter().collect()
     }
+}
+
+/// Nobody leads: what runs goes on, and nothing can be changed.
+fn no_leader(site: &Site, world: &World, cluster: &str) -> Fault {
+    let all = site.hosts_of(cluster).filter(|(_, h)| !h.worker).count();
+    let engine = |name: &String| world.hosts.get(name).and_then(|v| v.engine.as_ref()).is_some_and(|e| e.manager);
+    let up: Vec<&str> = site.hosts_of(cluster).filter(|(n, _)| engine(n)).map(|(n, _)| n.as_str()).collect();
+    Fault::refused(
+        format!(
+            "the Swarm of {cluster} has no leader: {} of its {all} managers answer ({}), and they need {} that reach each other",
+            up.len(),
+            up.join(", "),
+            all / 2 + 1
+        ),
+        "start the others' engines, or mend the network between the nodes (TCP 2377 and 7946, UDP 7946 and 4789); what runs \
+         goes on meanwhile. For managers that are lost for good see docs/recovery.md",
+    )
 }

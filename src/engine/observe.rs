@@ -15,7 +15,7 @@ use reemo_resource::swarm::observed::{EngineObservation, SwarmObservation, text}
 use reemo_transport::{Command, Host, Kind};
 use serde_json::Value;
 
-use super::fault::Fault;
+use super::fault::{Fault, FaultKind};
 use super::world::HostView;
 
 /// Limit of the whole probe script.
@@ -30,9 +30,12 @@ pub async fn shell(conn: &Arc<dyn Host>, probes: &[Probe]) -> Result<HostObserva
     let command = Command { env: vec![("LC_ALL".into(), "C".into())], ..command };
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let asked = now();
-    let output = conn.exec(command, None).await?;
-    let answered = now();
     let name = conn.name();
+    let output = conn.exec(command, None).await.map_err(|e| match e.kind {
+        Kind::Timeout => silent(name),
+        _ => e.into(),
+    })?;
+    let answered = now();
     let outputs = parse(&output.stdout, &delimiter).map_err(|e| {
         Fault::failed(format!("{name}: what the host answered cannot be read: {e}")).lines(output.tail(10))
     })?;
@@ -40,6 +43,13 @@ pub async fn shell(conn: &Arc<dyn Host>, probes: &[Probe]) -> Result<HostObserva
         .map_err(|e| Fault::failed(format!("{name}: what the host answered cannot be read: {e}")))?;
     seen.facts.asked_between(asked, answered);
     Ok(seen)
+}
+
+/// Its sshd works, and nothing behind it: no host to work on.
+fn silent(host: &str) -> Fault {
+    let cause = format!("{host} lets us in and then says nothing for {} s", SCRIPT_LIMIT.as_secs());
+    let hint = format!("ssh {host} true: does it end? A full disk, a lost mount or too much load make a shell hang");
+    Fault { kind: FaultKind::Unreachable, ..Fault::failed(cause) }.hint(hint)
 }
 
 /// Everything about one host, from what its shell and its engine answered.

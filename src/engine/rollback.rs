@@ -2,6 +2,7 @@
 //! schema does not go back, so the old release has to be proven healthy before anyone is told it serves.
 
 use reemo_model::op::{DockerOp, Op};
+use reemo_resource::swarm::fields::flatten;
 use reemo_resource::swarm::observed::{SwarmObservation, number, text};
 use reemo_resource::swarm::service::{image_of, tag_of};
 use serde_json::Value;
@@ -98,6 +99,13 @@ impl Run {
             bell: self.fleet.bell(&self.site, &changed.cluster),
         };
         witness.steady(&changed.service).await?;
+        let now = witness.docker.read(&format!("/services/{name}")).await.map_err(said)?;
+        if !same_release(&now["Spec"], before) {
+            // Swarm stopped our way back as well, and put back what we came from.
+            let was = tag_of(text(before, &["TaskTemplate", "ContainerSpec", "Image"]));
+            let is = release(&now["Spec"]);
+            return Err(Fault::failed(format!("{is} could not be put back to {was}: Swarm stopped that update too")));
+        }
         if posted.is_some() && before.pointer("/TaskTemplate/Placement/MaxReplicas").is_some() {
             self.narrow(&changed.service, &witness.docker).await?;
         }
@@ -135,6 +143,16 @@ impl Run {
         list.sort();
         if list.is_empty() { "nothing".to_owned() } else { list.join(", ") }
     }
+}
+
+/// What the copies are made of is the same; where they may run is narrowed afterwards.
+fn same_release(now: &Value, before: &Value) -> bool {
+    let parts = |spec: &Value| {
+        let mut fields = flatten(&spec["TaskTemplate"], &str::to_owned);
+        fields.retain(|path, _| !path.starts_with("Placement") && path != "ForceUpdate");
+        fields
+    };
+    parts(now) == parts(before)
 }
 
 fn release(spec: &Value) -> String {

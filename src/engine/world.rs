@@ -82,9 +82,12 @@ impl World {
 
     /// A reachable host that is a manager of the cluster's Swarm.
     pub fn manager<'a>(&'a self, site: &'a Site, cluster: &'a str) -> Option<&'a String> {
-        let is_manager = |n: &&String| self.hosts.get(*n).is_some_and(|v| v.engine.as_ref().is_some_and(|e| e.manager));
-        // The leader answers fastest, but who leads is not known yet; any manager will do.
-        site.hosts_of(cluster).map(|(n, _)| n).find(is_manager)
+        let engine = |n: &&String| self.hosts.get(*n).and_then(|v| v.engine.as_ref());
+        let is_manager = |n: &&String| engine(n).is_some_and(|e| e.manager);
+        // One that knows a leader, whoever that is. Of those that do not, the first can say so.
+        let knows_leader = |n: &&String| is_manager(n) && engine(n).is_some_and(|e| !e.is_cut_off());
+        let managers = || site.hosts_of(cluster).map(|(n, _)| n);
+        managers().find(knows_leader).or_else(|| managers().find(is_manager))
     }
 
     /// The host behind a node id.

@@ -113,6 +113,14 @@ fn foreign(members: &[Member], there: Option<&SwarmObservation>) -> Option<Verdi
     let mut swarms: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for member in members {
         if let Some(engine) = member.engine.as_ref().filter(|e| e.manager) {
+            if engine.is_cut_off() {
+                return Some(Verdict::Refused {
+                    why: format!("{} is a manager that has no contact with the others of its Swarm", member.host),
+                    hint: "mend the network between the nodes: TCP 2377 and 7946, UDP 7946 and 4789. Its engine's log says whom \
+                           it cannot reach: journalctl -u docker"
+                        .into(),
+                });
+            }
             swarms.entry(&engine.swarm_id).or_default().push(&member.host);
         }
     }
@@ -194,6 +202,14 @@ mod tests {
                 ..Default::default()
             }),
         }
+    }
+
+    #[test]
+    fn a_manager_that_is_cut_off_is_no_other_swarm() {
+        let members = [member("1", Some(("s", true))), member("2", Some(("", true)))];
+        let Some(Verdict::Refused { why, hint }) = foreign(&members, None) else { panic!("refused") };
+        assert_eq!(why, "2 is a manager that has no contact with the others of its Swarm");
+        assert!(!hint.contains("leave"), "{hint}");
     }
 
     #[test]

@@ -23,6 +23,12 @@ pub struct EngineObservation {
 }
 
 impl EngineObservation {
+    /// A manager without a leader: it is cut off from the others, or more than half of them are gone. It does not even
+    /// know the id of its Swarm.
+    pub fn is_cut_off(&self) -> bool {
+        self.manager && self.swarm_id.is_empty()
+    }
+
     /// True when the engine is part of a Swarm.
     pub fn in_swarm(&self) -> bool {
         !matches!(self.swarm_state.as_str(), "" | "inactive")
