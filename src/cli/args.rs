@@ -1,5 +1,6 @@
 //! The command line. Flags keep Ansible's letters.
 
+mod certs;
 mod runs;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use reemo_model::catalogue::Span;
 
+pub use self::certs::{CertsAction, CertsArgs};
 pub use self::runs::{LockAction, LockArgs, ResumeArgs, RunsAction, RunsArgs};
 use super::config::Config;
 use super::vault::args::{VaultArgs, VaultOptions};
@@ -43,6 +45,8 @@ pub enum Command {
     Resume(ResumeArgs),
     /// Who changes these clusters now; and the way to take a dead run's lock from it.
     Lock(LockArgs),
+    /// When certificates end: a list, or one line and an exit code for supervision.
+    Certs(CertsArgs),
     /// Print the task graph.
     Graph(GraphArgs),
     /// Run a command on hosts: `exec PATTERN -- CMD…` (as `ansible PATTERN -m shell -a CMD`).

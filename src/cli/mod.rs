@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod args;
+mod certs;
 mod check;
 pub mod config;
 mod disk;
@@ -59,6 +60,7 @@ pub async fn main(cli: Cli, argv: Vec<String>) -> u8 {
         Command::Resume(_) => Err(Exit::usage("a run of `resume` is named by the run it goes on with")),
         Command::Status(args) => status::run(args).await,
         Command::Check(args) => check::run(args).await,
+        Command::Certs(args) => certs::run(args),
         Command::Graph(args) => graph::run(args),
         Command::Exec(args) => exec::run(args).await,
         Command::Logs(args) => exec::logs(args).await,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use reemo_model::diag::{Diagnostic, Diagnostics, Place, shorten};
 use reemo_model::secret::Secret;
 use reemo_model::vars::Definition;
-use reemo_pki::Problem;
+use reemo_pki::{Expiry, Problem};
 use serde_json::{Value as Json, json};
 
 const NAME: &str = "TRAEFIK_SSL_CERTS";
@@ -45,6 +45,22 @@ pub fn read(
         }));
     }
     if troubles.is_empty() { Ok(Json::Array(list)) } else { Err(troubles) }
+}
+
+/// The ends of these certificates.
+pub fn ends(value: Option<&Json>, now: Timestamp) -> Result<Vec<Expiry>, Diagnostic> {
+    let Some(Json::Array(pairs)) = value else { return Ok(vec![]) };
+    let mut ends = Vec::new();
+    for (index, pair) in pairs.iter().enumerate() {
+        let pem = file(pair, index, "cert_file")?;
+        let name = pair["cert_file"].as_str().and_then(|p| p.rsplit('/').next()).unwrap_or_default();
+        let expiry = Expiry::of_pem(name, &pem, now).ok_or_else(|| {
+            let problem = Problem::CertificateNotPem;
+            Diagnostic::error("certificate", format!("{NAME}[{index}].cert_file: {problem}")).help(advice(&problem))
+        })?;
+        ends.push(expiry);
+    }
+    Ok(ends)
 }
 
 fn file(pair: &Json, index: usize, key: &str) -> Result<Vec<u8>, Diagnostic> {

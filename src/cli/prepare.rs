@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use reemo_model::diag::Diagnostics;
+use reemo_model::diag::{Diagnostic, Diagnostics};
 use reemo_pki::{Passphrase, Store};
 
 use super::args::{ConnectOptions, InventoryOptions, OutputArgs};
@@ -122,6 +122,22 @@ pub fn read(inventory: &InventoryOptions, connect: &ConnectOptions) -> Result<Re
 /// The same for a run that may issue certificates.
 pub fn to_write(inventory: &InventoryOptions, connect: &ConnectOptions) -> Result<Ready, Exit> {
     prepare(inventory, connect, true)
+}
+
+/// Variables and certificates alone: a certificate that has ended is no error here.
+pub fn certificates(inventory: &InventoryOptions) -> Result<(Loaded, Pki), Exit> {
+    let mut diagnostics = Diagnostics::new();
+    let loaded = load::load(inventory, &ConnectOptions::default(), &mut diagnostics)?;
+    stop_on_errors(&loaded, &mut diagnostics)?;
+    let pki = Pki::open(inventory, Timestamp::now(), false)?;
+    Ok((loaded, pki))
+}
+
+/// Code 3, with the place it is about.
+pub fn invalid(loaded: &Loaded, error: Diagnostic) -> Exit {
+    let mut diagnostics = Diagnostics::from(error);
+    diagnostics.attach(&loaded.texts);
+    Exit::invalid(diagnostics.render())
 }
 
 fn prepare(inventory: &InventoryOptions, connect: &ConnectOptions, write: bool) -> Result<Ready, Exit> {

@@ -85,6 +85,12 @@ pub fn database_of(loaded: &Loaded, store: &Arc<Store>, host: &str) -> Result<Js
     database(&Variables { vars: &loaded.vars, host, scope: ClusterScope(scope(loaded, store, host)) }, store)
 }
 
+/// `TRAEFIK_SSL_CERTS` as a host's cluster sees it.
+pub fn portal_certificates(loaded: &Loaded, store: &Arc<Store>, host: &str) -> Result<Option<Json>, Diagnostic> {
+    let scope = ClusterScope(scope(loaded, store, host));
+    Variables { vars: &loaded.vars, host, scope }.get("TRAEFIK_SSL_CERTS")
+}
+
 /// A host's variables, with the functions that roles may use.
 pub fn scope(loaded: &Loaded, store: &Arc<Store>, host: &str) -> Scope {
     // The functions of another store: one that was opened after the first look.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::RENEWAL_DAYS;
 use crate::authority::days_after;
+use crate::certificate::Certificate;
 
 /// One certificate of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,14 @@ pub enum State {
 }
 
 impl Expiry {
+    /// The end of a certificate of the site's own, the first of a PEM text; `None`: it holds none. Renewing it takes people,
+    /// so it is due as early as ours.
+    pub fn of_pem(name: &str, pem: &[u8], now: Timestamp) -> Option<Expiry> {
+        let chain = Certificate::all_from_pem(pem)?;
+        let first = chain.first()?;
+        Some(Expiry::of(name, &first.subject_name, first.not_after, Expiry::LEAF_WINDOW_DAYS, now))
+    }
+
     pub(crate) fn of(name: &str, subject: &str, not_after: Timestamp, window_days: i64, now: Timestamp) -> Expiry {
         let seconds = not_after.as_second() - now.as_second();
         let state = match () {

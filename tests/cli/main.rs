@@ -18,6 +18,7 @@
 // A failed test says why on its own output.
 #![allow(clippy::print_stderr)]
 
+mod certs;
 mod config;
 mod docs;
 mod explain;

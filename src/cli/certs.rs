@@ -1,0 +1,136 @@
+//! `certs list` and `certs check`: when certificates end, those of the inside and those users see. Reads this machine
+//! only; that hosts have what is here is what `plan` says.
+
+use jiff::Timestamp;
+use reemo_pki::{Expiry, State};
+use reemo_ui::Table;
+use serde_json::{Value, json};
+
+use super::args::{CertsAction, CertsArgs, Format, OutputArgs};
+use super::prepare::{self, Exit};
+use super::{output, portal_certs, site};
+
+/// Whose it is, and its end.
+struct Entry {
+    /// `inside`, or the cluster whose users see it.
+    of: String,
+    expiry: Expiry,
+}
+
+/// Runs it.
+pub fn run(args: &CertsArgs) -> Result<u8, Exit> {
+    let now = Timestamp::now();
+    match (args.action, read(args, now)) {
+        (CertsAction::List, entries) => list(args, &entries?),
+        (CertsAction::Check, Ok(entries)) => Ok(check(args, &entries)),
+        // Whoever supervises reads standard output, and every other code as an alarm.
+        (CertsAction::Check, Err(exit)) if args.nagios => {
+            let first = exit.message.lines().find(|l| !l.trim().is_empty()).unwrap_or_default().trim().to_owned();
+            output::printer(&OutputArgs::default()).print(&format!("CERTIFICATES UNKNOWN - {first}"));
+            Ok(3)
+        }
+        (CertsAction::Check, Err(exit)) => Err(exit),
+    }
+}
+
+fn read(args: &CertsArgs, now: Timestamp) -> Result<Vec<Entry>, Exit> {
+    let (loaded, pki) = prepare::certificates(&args.inventory)?;
+    let invalid = |e: reemo_pki::PkiError| Exit { hint: e.hint.clone(), ..Exit::invalid(e.to_string()) };
+    let mut entries = Vec::new();
+    if !pki.store.is_provisional() {
+        let inside = pki.store.expiry(now).map_err(invalid)?;
+        entries.extend(inside.into_iter().map(|expiry| Entry { of: "inside".into(), expiry }));
+    }
+    for cluster in &loaded.clusters {
+        let Some(host) = cluster.hosts.first() else { continue };
+        let pairs = site::portal_certificates(&loaded, &pki.store, host).map_err(|d| prepare::invalid(&loaded, d))?;
+        let ends = portal_certs::ends(pairs.as_ref(), now).map_err(|d| prepare::invalid(&loaded, d))?;
+        entries.extend(ends.into_iter().map(|expiry| Entry { of: cluster.name.clone(), expiry }));
+    }
+    for entry in &mut entries {
+        if let (Some(days), true) = (args.days, entry.expiry.state != State::Expired) {
+            entry.expiry.state = if entry.expiry.days_left < days { State::Due } else { State::Valid };
+        }
+    }
+    Ok(entries)
+}
+
+fn list(args: &CertsArgs, entries: &[Entry]) -> Result<u8, Exit> {
+    let mut printer = output::printer(&args.output);
+    if args.output.format != Format::Text {
+        let all: Vec<Value> = entries.iter().map(document).collect();
+        printer.print(&json!({"schema": 1, "certificates": all}).to_string());
+    } else if entries.is_empty() {
+        printer.print("no certificate yet: the first apply makes those of the inside");
+    } else {
+        let mut table = Table::new(["OF", "NAME", "SUBJECT", "ENDS", "DAYS", "STATE"]);
+        for Entry { of, expiry } in entries {
+            let (ends, days) = (day(expiry.not_after), expiry.days_left.to_string());
+            let cells =
+                [of.clone(), expiry.name.clone(), expiry.subject.clone(), ends, days, word(expiry.state).into()];
+            table.row(cells.map(reemo_ui::Cell::new));
+        }
+        printer.print(&table.render(printer.out));
+    }
+    Ok(0)
+}
+
+fn check(args: &CertsArgs, entries: &[Entry]) -> u8 {
+    let worst = entries.iter().map(|e| e.expiry.state).max();
+    let mut wrong: Vec<&Entry> = entries.iter().filter(|e| e.expiry.state != State::Valid).collect();
+    wrong.sort_by_key(|e| e.expiry.not_after);
+    let named: Vec<String> = wrong.iter().map(|e| sentence(e)).collect();
+    let (code, state) = match worst {
+        None => (3, "UNKNOWN"),
+        Some(State::Valid) => (0, "OK"),
+        Some(State::Due) => (1, "WARNING"),
+        Some(State::Expired) => (2, "CRITICAL"),
+    };
+    let soonest = entries.iter().min_by_key(|e| e.expiry.not_after);
+    let rest = match soonest {
+        None => "there is no certificate yet".into(),
+        Some(first) if named.is_empty() => {
+            format!("{} certificates, the first that ends: {}", entries.len(), sentence(first))
+        }
+        Some(_) => named.join(", "),
+    };
+    if args.output.format == Format::Text {
+        output::printer(&args.output).print(&format!("CERTIFICATES {state} - {rest}"));
+    } else {
+        let all: Vec<Value> = entries.iter().map(document).collect();
+        output::printer(&args.output).print(&json!({"schema": 1, "state": state, "certificates": all}).to_string());
+    }
+    // Due is renewed by the next apply: nothing has failed. As `check`.
+    if args.nagios || code == 2 { code } else { 0 }
+}
+
+fn sentence(entry: &Entry) -> String {
+    let Entry { of, expiry } = entry;
+    let verb = if expiry.state == State::Expired { "ended" } else { "ends" };
+    let of = if of == "inside" { String::new() } else { format!(" of {of}") };
+    format!("{}{of} {verb} {} ({} days)", expiry.name, day(expiry.not_after), expiry.days_left)
+}
+
+fn document(Entry { of, expiry }: &Entry) -> Value {
+    json!({
+        "of": of,
+        "name": expiry.name,
+        "subject": expiry.subject,
+        "not_after": expiry.not_after.to_string(),
+        "days_left": expiry.days_left,
+        "state": word(expiry.state),
+    })
+}
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Valid => "valid",
+        State::Due => "due",
+        State::Expired => "expired",
+    }
+}
+
+/// `2028-12-31`, in UTC.
+fn day(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d").to_string()
+}
