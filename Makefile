@@ -44,12 +44,16 @@ endif
 oracle:
 	tests/oracle/run
 
-# Every fault there is, one by one: what `make test` tries only at every few points.
+# Every fault there is, one by one: at every point of the journal what `make test` tries at every few, and on real hosts.
 test-faults:
+	tests/fleet/prepare
+	cargo build --workspace
 ifneq ($(NEXTEST),)
 	REEMO_FAULTS=all cargo nextest run -p reemo-infra --test killed --no-fail-fast
+	cargo nextest run --test e2e --run-ignored all --no-capture -E 'test(=faults)'
 else
 	REEMO_FAULTS=all cargo test -p reemo-infra --test killed
+	cargo test --test e2e -- --include-ignored --nocapture --exact faults
 endif
 
 # Real hosts: they need the engine, the tool and the services of the demo.

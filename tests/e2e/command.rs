@@ -23,9 +23,13 @@ impl Ended {
 }
 
 /// Runs a program to its end. Panics if it cannot be started or is not done in time: a test can do nothing else.
-pub fn run(mut command: Command, stdin: &str, limit: Duration) -> Ended {
+pub fn run(command: Command, stdin: &str, limit: Duration) -> Ended {
+    start(command, stdin).wait(limit)
+}
+
+/// Starts a program. Panics if that is not possible.
+pub fn start(mut command: Command, stdin: &str) -> Running {
     let shown = format!("{command:?}");
-    let began = Instant::now();
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -38,20 +42,44 @@ pub fn run(mut command: Command, stdin: &str, limit: Duration) -> Ended {
     let writer = thread::spawn(move || drop(pipe.write_all(input.as_bytes())));
     let out = drain(child.stdout.take().expect("piped"));
     let err = drain(child.stderr.take().expect("piped"));
-    let code = loop {
-        if let Some(status) = child.try_wait().expect("a child can be waited for") {
-            use std::os::unix::process::ExitStatusExt;
-            break status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
-        }
-        if began.elapsed() > limit {
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("{shown}: not done after {} s\n{}", limit.as_secs(), err.join().unwrap_or_default());
-        }
-        thread::sleep(Duration::from_millis(10));
-    };
-    let _ = writer.join();
-    Ended { code, out: out.join().unwrap_or_default(), err: err.join().unwrap_or_default() }
+    Running { shown, began: Instant::now(), child, writer, out, err }
+}
+
+/// A program that is at work.
+pub struct Running {
+    shown: String,
+    began: Instant,
+    child: Child,
+    writer: thread::JoinHandle<()>,
+    out: thread::JoinHandle<String>,
+    err: thread::JoinHandle<String>,
+}
+
+impl Running {
+    /// Sends it a signal by name: `KILL`, `STOP`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|s| s.success()), "{}: no signal {name} can be sent", self.shown);
+    }
+
+    /// Waits for its end; after so long since its start the test panics.
+    pub fn wait(mut self, limit: Duration) -> Ended {
+        let code = loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                use std::os::unix::process::ExitStatusExt;
+                break status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+            }
+            if self.began.elapsed() > limit {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                let said = self.err.join().unwrap_or_default();
+                panic!("{}: not done after {} s\n{said}", self.shown, limit.as_secs());
+            }
+            thread::sleep(Duration::from_millis(10));
+        };
+        let _ = self.writer.join();
+        Ended { code, out: self.out.join().unwrap_or_default(), err: self.err.join().unwrap_or_default() }
+    }
 }
 
 fn drain(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {

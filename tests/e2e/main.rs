@@ -9,6 +9,7 @@
 
 mod command;
 mod drifts;
+mod faults;
 mod fleet;
 mod load;
 mod poison;
@@ -63,4 +64,10 @@ fn topology_8_two_apis() {
 #[ignore = "make test-all"]
 fn load_every_tag() {
     load::tell();
+}
+
+#[test]
+#[ignore = "make test-faults"]
+fn faults() {
+    faults::tell();
 }

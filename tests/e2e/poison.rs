@@ -75,6 +75,13 @@ pub fn nowhere(fleet: &Fleet, tool: &Tool, secrets: &BTreeSet<String>, licence: 
     on_control(tool, &words);
 }
 
+/// Panics if a secret was printed on the control machine, or is kept there where it should not be.
+pub fn nowhere_printed(fleet: &Fleet, tool: &Tool, licence: &str) {
+    let login = fleet.registry_password();
+    let words: Vec<String> = [licence, &login].into_iter().flat_map(forms).chain([PLANTED.to_owned()]).collect();
+    on_control(tool, &words);
+}
+
 fn on_host(fleet: &Fleet, host: &Host, words: &[String]) {
     let plant = format!("set -- '{PLANTED}'\n{PLANT}");
     fleet.sh(host, &plant);

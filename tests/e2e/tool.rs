@@ -19,6 +19,8 @@ pub struct Tool {
     pub control: PathBuf,
     /// Inventory file.
     pub inventory: PathBuf,
+    /// Where it keeps its runs.
+    pub state: PathBuf,
 }
 
 /// A run of it.
@@ -38,7 +40,7 @@ pub struct Ran {
 impl Tool {
     /// A program on that machine, with its inventory.
     pub fn new(control: PathBuf) -> Tool {
-        Tool { inventory: control.join("inventory.yml"), control }
+        Tool { inventory: control.join("inventory.yml"), state: control.join("state"), control }
     }
 
     /// The same with another text in a file of that name beside the inventory.
@@ -53,8 +55,24 @@ impl Tool {
         self.control.join("transcript")
     }
 
+    /// The same operator on another control machine: its own record of runs, the same inventory and certificates.
+    pub fn elsewhere(&self) -> Tool {
+        Tool { state: self.control.join("state-elsewhere"), ..self.clone() }
+    }
+
     /// Runs `reemo-infra ARGS…` with the inventory, the folder of certificates and nothing of this machine's user.
     pub fn run(&self, args: &[&str]) -> Ran {
+        self.start(args).end()
+    }
+
+    /// The same, and does not wait for its end.
+    pub fn start(&self, args: &[&str]) -> Started {
+        let running = command::start(self.command(args), "");
+        Started { running, transcript: self.transcript(), line: line(args), began: Instant::now() }
+    }
+
+    /// What is run for these arguments.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reemo-infra"));
         // What comes after `--` belongs to the command that is run on the hosts.
         let cut = args.iter().position(|a| *a == "--").unwrap_or(args.len());
@@ -63,17 +81,35 @@ impl Tool {
         command.args(&args[cut..]);
         command
             .env("HOME", self.control.join("home"))
-            .env("XDG_STATE_HOME", self.control.join("state"))
+            .env("XDG_STATE_HOME", &self.state)
             .env("XDG_CONFIG_HOME", self.control.join("config"))
             .env_remove("SSH_AUTH_SOCK")
             .env_remove("REEMO_PKI_DIR")
             .env_remove("REEMO_PKI_PASSPHRASE_FILE");
-        let began = Instant::now();
-        let ended = command::run(command, "", LIMIT);
-        let line = format!("reemo-infra {}", args.join(" "));
-        let ran = Ran { line, code: ended.code, out: ended.out, err: ended.err, took: began.elapsed() };
-        let mut file =
-            fs::OpenOptions::new().create(true).append(true).open(self.transcript()).expect("the transcript opens");
+        command
+    }
+}
+
+fn line(args: &[&str]) -> String {
+    format!("reemo-infra {}", args.join(" "))
+}
+
+/// A run that is under way.
+pub struct Started {
+    /// The process.
+    pub running: command::Running,
+    transcript: PathBuf,
+    line: String,
+    began: Instant,
+}
+
+impl Started {
+    /// Waits for its end, and keeps what it printed.
+    pub fn end(self) -> Ran {
+        let ended = self.running.wait(LIMIT);
+        let took = self.began.elapsed();
+        let ran = Ran { line: self.line, code: ended.code, out: ended.out, err: ended.err, took };
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(self.transcript).expect("the transcript");
         writeln!(file, "$ {}\n{}\n{}\n[code {} after {:?}]", ran.line, ran.out, ran.err, ran.code, ran.took)
             .expect("the transcript is written");
         ran

@@ -52,6 +52,13 @@ pub async fn serve<S: Service>(settings: Settings, identity: Arc<tls::Identity>,
     let acceptor = TlsAcceptor::from(Arc::new(identity.server()?));
     let listener = TcpListener::bind(SocketAddr::from(([0, 0, 0, 0], PORT))).await?;
     log::line(&format!("{} {} serves on port {PORT}", settings.service, settings.version));
+    if let Some(after) = settings.crashes_after {
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            log::line("crashes on purpose");
+            std::process::exit(70);
+        });
+    }
     let (phase, watching) = watch::channel(Phase::Serving);
     tokio::spawn(stopping(settings.clone(), phase));
     let shared = Arc::new(Shared { settings, service, phase: watching.clone() });
@@ -137,7 +144,13 @@ impl<S: Service> Shared<S> {
         let forwarded = request.headers().get("x-forwarded-for").and_then(|v| v.to_str().ok());
         let from = forwarded.and_then(|v| v.split(',').next()).unwrap_or_default().trim().to_owned();
         let live = request.uri().path() == "/live";
-        let mut reply = if live { self.live() } else { self.service.answer(request).await };
+        let mut reply = match live {
+            true => self.live(),
+            false if self.settings.answers_errors => {
+                json(StatusCode::INTERNAL_SERVER_ERROR, &json!({"error": "an error on purpose"}))
+            }
+            false => self.service.answer(request).await,
+        };
         if *self.phase.borrow() != Phase::Serving {
             reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }

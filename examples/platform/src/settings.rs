@@ -20,6 +20,10 @@ pub struct Settings {
     pub broken: bool,
     /// Ends at once on SIGTERM.
     pub dies_on_term: bool,
+    /// Crashes when it has run for so long, healthy until then.
+    pub crashes_after: Option<Duration>,
+    /// Is healthy to look at, and answers every question with an error.
+    pub answers_errors: bool,
 }
 
 impl Settings {
@@ -33,6 +37,8 @@ impl Settings {
             drain: Duration::from_secs(text("DRAIN_SECONDS").and_then(|t| t.parse().ok()).unwrap_or(5)),
             broken: truthy("REEMO_BROKEN"),
             dies_on_term: truthy("REEMO_DIE_ON_TERM"),
+            crashes_after: text("REEMO_CRASH_AFTER_SECONDS").and_then(|t| t.parse().ok()).map(Duration::from_secs),
+            answers_errors: truthy("REEMO_ANSWER_ERRORS"),
         }
     }
 

@@ -37,8 +37,12 @@ impl Site {
     /// Bare hosts of these names, and an inventory: what stands below `all: vars:` beside the usual, and the groups.
     /// `ADDRESS(name)` becomes the host's address.
     pub fn raise(fleet: &str, hosts: &[&str], groups: &str) -> Site {
+        Site::raise_again(fleet, hosts, groups, std::env::var_os("REEMO_E2E_AGAIN").is_some())
+    }
+
+    /// The same; `again`: on the hosts that an earlier run kept.
+    pub fn raise_again(fleet: &str, hosts: &[&str], groups: &str, again: bool) -> Site {
         let began = Instant::now();
-        let again = std::env::var_os("REEMO_E2E_AGAIN").is_some();
         let fleet = Fleet::of(fleet, hosts, again);
         let tool = Tool::new(fleet.control());
         let site = Site { fleet, tool, began };
@@ -47,8 +51,19 @@ impl Site {
         site
     }
 
+    /// The licence in its inventory.
+    pub fn licence(&self) -> &'static str {
+        LICENCE
+    }
+
     /// Writes the inventory anew.
     pub fn write(&self, groups: &str) {
+        fs::create_dir_all(self.fleet.control()).expect("a folder");
+        fs::write(&self.tool.inventory, self.text(groups)).expect("a file");
+    }
+
+    /// The inventory with these groups.
+    pub fn text(&self, groups: &str) -> String {
         let mut text = format!(
             "all:
   vars:
@@ -72,8 +87,7 @@ impl Site {
         }
         text = text.replace("SUBNET", &self.fleet.subnet());
         assert!(!text.contains("ADDRESS("), "{text}");
-        fs::create_dir_all(self.fleet.control()).expect("a folder");
-        fs::write(&self.tool.inventory, text).expect("a file");
+        text
     }
 
     /// One step, with the time it took.

@@ -1,0 +1,72 @@
+//! What happens to the supply of images.
+
+use std::process::Command;
+use std::time::Duration;
+
+use super::{NAMES, Suite};
+use crate::command;
+use crate::swarm;
+
+/// Asks for a service whose image no host has yet.
+const NEW: &str = "API_MAIL_ACTIVE=true API_MAIL_BASEURL=https://portal.reemo.test EXIM_SMARTHOST=mail.reemo.test::587";
+
+fn docker(args: &[&str]) {
+    let mut command = Command::new("docker");
+    command.args(args);
+    let ended = command::run(command, "", Duration::from_secs(60));
+    assert!(ended.success(), "docker {}: {}", args.join(" "), ended.err);
+}
+
+fn registry(suite: &Suite) -> String {
+    format!("fleet-{}-registry", suite.site.fleet.name)
+}
+
+/// The image cannot be had: nothing is rolled out.
+fn refused(suite: &Suite, fault: impl FnOnce(), heal: impl FnOnce(), says: &[&str]) -> String {
+    let tasks = swarm::running_tasks(&suite.site.fleet, suite.host(NAMES[0]));
+    for host in NAMES {
+        suite.sh(
+            host,
+            "docker image rm $(docker image ls -q --filter reference='*/reemoinfra/reemoinfraexim4' --filter reference='*/reemoinfraexim4') 2>/dev/null; true",
+        );
+    }
+    fault();
+    let ran = suite.tool().run(&["apply", "-e", NEW]);
+    heal();
+    let mut ran = ran.ends_with(2).says("reemoinfraexim4:4.96").says("next:");
+    for part in says {
+        ran = ran.says(part);
+    }
+    assert_eq!(swarm::running_tasks(&suite.site.fleet, suite.host(NAMES[0])), tasks, "nothing was replaced");
+    format!("2 after {} s, nothing replaced: `{}`", ran.took.as_secs(), says[0])
+}
+
+pub fn full_disk(suite: &Suite) -> String {
+    let full = "mount -t tmpfs -o size=64k none /var/lib/docker/tmp";
+    refused(
+        suite,
+        || drop(suite.sh(NAMES[1], full)),
+        || drop(suite.sh(NAMES[1], "umount /var/lib/docker/tmp")),
+        &["no space left on device", NAMES[1]],
+    )
+}
+
+pub fn lies(suite: &Suite) -> String {
+    // One byte of every layer of that image, as a disk could turn it.
+    let turn = r#"cd /data/docker/registry/v2 || exit 1
+digest=$(cut -d: -f2 repositories/reemoinfraexim4/_manifests/tags/4.96/current/link)
+manifest=blobs/sha256/$(echo "$digest" | cut -c1-2)/$digest/data
+for layer in $(tr -d ' \n' <"$manifest" | sed 's/.*"layers"//' | grep -o 'sha256:[0-9a-f]*' | cut -d: -f2); do
+  file=blobs/sha256/$(echo "$layer" | cut -c1-2)/$layer/data
+  cp "$file" "$file.kept" && printf X | dd of="$file" bs=1 seek=100 conv=notrunc 2>/dev/null && echo "$file"
+done | grep . || exit 1"#;
+    let back = r#"find /data -name data.kept | while read -r f; do mv "$f" "${f%.kept}"; done"#;
+    let registry = registry(suite);
+    let run = |script: &str| docker(&["exec", &registry, "/bin/sh", "-c", script]);
+    refused(suite, || run(turn), || run(back), &["verification failed"])
+}
+
+pub fn down(suite: &Suite) -> String {
+    let registry = registry(suite);
+    refused(suite, || docker(&["stop", "-t", "1", &registry]), || docker(&["start", &registry]), &["registry.reemo.io"])
+}
