@@ -128,6 +128,20 @@ async fn a_service_that_fails_takes_the_others_back_in_reverse_order() {
     assert_eq!(platform.plan(&[]).await.exit, exit::OK);
 }
 
+/// Swarm stops the way back as it would any update, and puts back what the way back came from: the new release.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_back_that_fails_is_no_old_release() {
+    let platform = Platform::installed().await;
+    let old = platform.swarm.release("reemo_api");
+    platform.swarm.state().sick.insert("reemo_portal".into());
+    platform.swarm.state().lost.insert(old.clone());
+    let heard = platform.apply(&["DOCKER_VERSION_API=3.0.0", "DOCKER_VERSION_PORTAL=3.0.0"], &[]).await;
+    assert_eq!(platform.swarm.release("reemo_api"), "3.0.0", "the way back failed");
+    assert_eq!(heard.exit, exit::FAILED, "{}", failure(&heard));
+    let said = failure(&heard);
+    assert!(said.contains(&format!("reemo_api 3.0.0 could not be put back to {old}")), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_else_changed_meanwhile_is_reported() {
     let platform = Platform::installed().await;

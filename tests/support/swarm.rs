@@ -29,6 +29,8 @@ pub struct State {
     pub objects: BTreeMap<&'static str, Vec<Value>>,
     /// Services whose new copies never become healthy.
     pub sick: BTreeSet<String>,
+    /// Releases (`2.13.10`) whose images are gone from everywhere: copies of them do not start any more.
+    pub lost: BTreeSet<String>,
     /// Called before an update is looked at: somebody else is at work as well.
     pub meddle: Option<fn(&mut Value)>,
     /// What was changed, in order: `create reemo_api`, `update reemo_api 2.13.10 max=5`.
@@ -261,7 +263,7 @@ impl State {
         if was["TaskTemplate"] == wanted["TaskTemplate"] {
             service["UpdateStatus"] = json!({"State": "completed"});
             self.retask(&id, &posted);
-        } else if self.sick.contains(&name) {
+        } else if self.sick.contains(&name) || self.lost.iter().any(|tag| said(&posted).contains(&format!(" {tag} "))) {
             service["Spec"] = before.clone();
             service["UpdateStatus"] =
                 json!({"State": "rollback_completed", "Message": "update rolled back due to failure of task t9"});
