@@ -1,7 +1,8 @@
-//! `certs list` and `certs check`: when certificates end, those of the inside and those users see. Reads this machine
-//! only; that hosts have what is here is what `plan` says.
+//! `certs list` and `certs check`: when certificates end, those of the inside and those users see. `certs rotate`: others
+//! for the inside. All of it on this machine only; that hosts have what is here is what `plan` says.
 
 use jiff::Timestamp;
+use reemo_model::diag::nearest;
 use reemo_pki::{Expiry, State};
 use reemo_ui::Table;
 use serde_json::{Value, json};
@@ -20,8 +21,14 @@ struct Entry {
 /// Runs it.
 pub fn run(args: &CertsArgs) -> Result<u8, Exit> {
     let now = Timestamp::now();
+    if args.action == CertsAction::Rotate {
+        return rotate(args, now);
+    }
+    if args.all || !args.services.is_empty() {
+        return Err(Exit::usage("services are named with `certs rotate` only"));
+    }
     match (args.action, read(args, now)) {
-        (CertsAction::List, entries) => list(args, &entries?),
+        (CertsAction::List | CertsAction::Rotate, entries) => list(args, &entries?),
         (CertsAction::Check, Ok(entries)) => Ok(check(args, &entries)),
         // Whoever supervises reads standard output, and every other code as an alarm.
         (CertsAction::Check, Err(exit)) if args.nagios => {
@@ -53,6 +60,43 @@ fn read(args: &CertsArgs, now: Timestamp) -> Result<Vec<Entry>, Exit> {
         }
     }
     Ok(entries)
+}
+
+/// Sets them aside. The hosts are not touched: what comes of it is what `plan` shows, and `apply` does.
+fn rotate(args: &CertsArgs, now: Timestamp) -> Result<u8, Exit> {
+    let (_, pki) = prepare::certificates(&args.inventory)?;
+    let invalid = |e: reemo_pki::PkiError| Exit { hint: e.hint.clone(), ..Exit::invalid(e.to_string()) };
+    if pki.store.is_provisional() {
+        return Err(Exit::invalid("there is no certificate yet: the first apply makes those of the inside"));
+    }
+    let known: Vec<String> =
+        pki.store.expiry(now).map_err(invalid)?.into_iter().map(|e| e.name).filter(|n| n != "ca").collect();
+    for name in &args.services {
+        if name == "ca" {
+            return Err(Exit::usage(
+                "the authority itself cannot be replaced so: every service would distrust the others",
+            ));
+        }
+        if !known.contains(name) {
+            let near = nearest(name, known.iter().map(String::as_str));
+            let hint =
+                near.map_or_else(|| format!("there are: {}", known.join(", ")), |n| format!("did you mean `{n}`?"));
+            return Err(Exit { hint, ..Exit::usage(format!("no service `{name}` has a certificate")) });
+        }
+    }
+    let chosen = match (args.all, args.services.is_empty()) {
+        (true, true) => known,
+        (false, false) => args.services.clone(),
+        (true, false) => return Err(Exit::usage("either --all or services, not both")),
+        (false, true) => return Err(Exit::usage("certs rotate SERVICE…, or --all")),
+    };
+    pki.store.set_aside(&chosen).map_err(invalid)?;
+    let words = format!(
+        "set aside: {}\nnext: plan shows what an apply will replace, and apply issues and replaces it",
+        chosen.join(", ")
+    );
+    output::printer(&args.output).print(&words);
+    Ok(0)
 }
 
 fn list(args: &CertsArgs, entries: &[Entry]) -> Result<u8, Exit> {

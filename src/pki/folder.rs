@@ -67,6 +67,16 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
+/// Renames a file to `….previous`, over one that is there; none to rename is fine.
+pub(crate) fn set_aside(path: &Path) -> Result<()> {
+    let mut previous = path.as_os_str().to_owned();
+    previous.push(".previous");
+    match fs::rename(path, &previous) {
+        Err(cause) if cause.kind() != ErrorKind::NotFound => Err(PkiError::io("rename", path, &cause)),
+        _ => sync_parent(path),
+    }
+}
+
 /// Reads a text file; `None` when it is not there.
 pub(crate) fn read_text(path: &Path) -> Result<Option<String>> {
     read(path)?.map(|bytes| String::from_utf8(bytes).map_err(|_| PkiError::damaged(path, "is not text"))).transpose()

@@ -69,6 +69,15 @@ impl Leaves<'_> {
         folder::replace(&cert_path, issued.cert_pem.as_bytes())
     }
 
+    /// Puts a service's files aside, beside where they were (`….previous`): it has no leaf any more.
+    pub(crate) fn set_aside(&self, service: &str) -> Result<()> {
+        let (cert_path, key_path) = self.paths(service);
+        for path in [&cert_path, &key_path] {
+            folder::set_aside(path)?;
+        }
+        Ok(())
+    }
+
     fn paths(&self, service: &str) -> (PathBuf, PathBuf) {
         (self.folder.join(format!("{service}.crt")), self.folder.join(format!("{service}.key")))
     }

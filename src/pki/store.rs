@@ -222,6 +222,14 @@ impl Store {
         Ok(list)
     }
 
+    /// Sets the certificates of these services aside: the next [`Store::leaf`] of each issues another. Those that have none
+    /// are left out. The files stay beside the new ones until the next time, as `….previous`.
+    pub fn set_aside(&self, services: &[String]) -> Result<()> {
+        let Place::Folder { path, .. } = &self.place else { return Ok(()) };
+        let _lock = folder::Lock::take(path)?;
+        services.iter().try_for_each(|service| self.leaves(path).set_aside(service))
+    }
+
     fn leaves<'a>(&'a self, folder: &Path) -> Leaves<'a> {
         Leaves { folder: folder.join(LEAVES), seed: &self.seed }
     }

@@ -81,3 +81,36 @@ fn what_cannot_be_read_is_unknown() {
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
     assert!(text(&output).contains("TRAEFIK_SSL_CERTS[0].cert_file"), "{}", text(&output));
 }
+
+#[test]
+fn a_rotated_certificate_is_issued_anew() {
+    let stage = issued(0);
+    let (folder, key) = (stage.folder.path().join("pki"), stage.write("passphrase", b"of nobody else\n"));
+    let passphrase = || reemo_pki::Passphrase::File(key.clone());
+    let now = Timestamp::now();
+    let store = reemo_pki::Store::create(&folder, &passphrase(), now).unwrap();
+    let old = ["reemo_api", "reemo_portal"].map(|s| store.leaf(s, &[], now).unwrap().cert_pem);
+    let rotate = |more: &[&str]| {
+        let args = ["certs", "rotate", "-i", "i.yml", "--pki-dir", "pki", "--pki-passphrase-file", "passphrase"];
+        stage.tool(&[&args[..], more].concat(), &[])
+    };
+    for (more, says) in [
+        (&["reemo_apy"][..], "did you mean `reemo_api`?"),
+        (&["ca"], "every service would distrust the others"),
+        (&[], "or --all"),
+        (&["reemo_api", "--all"], "not both"),
+    ] {
+        let output = rotate(more);
+        assert_eq!(output.status.code(), Some(5), "{more:?}: {}", text(&output));
+        assert!(text(&output).contains(says), "{more:?}: {}", text(&output));
+    }
+    let output = rotate(&["reemo_api"]);
+    assert!(output.status.success(), "{}", text(&output));
+    let store = reemo_pki::Store::open(&folder, &passphrase()).unwrap();
+    let new = ["reemo_api", "reemo_portal"].map(|s| store.leaf(s, &[], now).unwrap().cert_pem);
+    assert!(new[0] != old[0] && new[1] == old[1], "of the one that was named, and of no other");
+    let output = rotate(&["--all"]);
+    assert!(output.status.success(), "{}", text(&output));
+    let store = reemo_pki::Store::open(&folder, &passphrase()).unwrap();
+    assert_ne!(store.leaf("reemo_portal", &[], now).unwrap().cert_pem, old[1]);
+}

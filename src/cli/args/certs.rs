@@ -7,8 +7,14 @@ use super::{InventoryOptions, OutputArgs};
 /// Arguments of `certs`.
 #[derive(Debug, Clone, Args)]
 pub struct CertsArgs {
-    /// `list`: every certificate and its end. `check`: one line and an exit code, for supervision.
+    /// `list`: every certificate and its end. `check`: one line and an exit code, for supervision. `rotate SERVICE…`: the
+    /// next apply issues others for these services.
     pub action: CertsAction,
+    /// With rotate: services as `certs list` names them.
+    pub services: Vec<String>,
+    /// With rotate: all services.
+    #[arg(long)]
+    pub all: bool,
     /// Certificates that end within so many days are named; default: when they are renewed (30 days before their end, the
     /// authority's own 824).
     #[arg(long, value_name = "N")]
@@ -31,4 +37,6 @@ pub enum CertsAction {
     List,
     /// One line and an exit code.
     Check,
+    /// The next apply issues others.
+    Rotate,
 }

@@ -55,7 +55,7 @@ struct Fault {
 const ONE: &[&str] = &["infra_manager1"];
 const TWO: &[&str] = &["infra_manager1", "infra_manager2"];
 
-const FAULTS: [Fault; 24] = [
+const FAULTS: [Fault; 25] = [
     Fault {
         title: "1 kill -9 in the middle of an update, then resume",
         users: Users::Everywhere,
@@ -123,7 +123,12 @@ const FAULTS: [Fault; 24] = [
         users: Users::Counted(ONE),
         happens: engines::quorum,
     },
-    Fault { title: "24 two of three are gone for good", users: Users::Counted(ONE), happens: loss::two_of_three },
+    Fault {
+        title: "24 a key has become known: others for two services",
+        users: Users::Everywhere,
+        happens: releases::other_keys,
+    },
+    Fault { title: "25 two of three are gone for good", users: Users::Counted(ONE), happens: loss::two_of_three },
 ];
 
 /// What is done to.

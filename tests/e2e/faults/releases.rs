@@ -33,3 +33,14 @@ pub fn no_way_back(suite: &Suite) -> String {
     ran.ends_with(2).says("reemo_proapi").says("next:").does_not_say("the old release serves");
     "2: it is said that not all of the old release serves".into()
 }
+
+pub fn other_keys(suite: &Suite) -> String {
+    let services = ["reemo_api", "reemo_portal"];
+    let shown = || services.map(|s| suite.site.file_of(suite.host(NAMES[0]), s, "/run/secrets/tls.crt"));
+    let before = shown();
+    suite.tool().run(&["certs", "rotate", services[0], services[1]]).ends_with(0).says("set aside");
+    suite.tool().run(&["apply"]).ends_with(0);
+    let after = shown();
+    assert!(before.iter().zip(&after).all(|(b, a)| a.starts_with("-----BEGIN") && a != b), "{after:?}");
+    "`certs rotate`, `apply`: 0, both have others".into()
+}
