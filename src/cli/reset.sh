@@ -39,5 +39,16 @@ if [ "$engine" = yes ]; then
   fi
   groupdel docker 2>/dev/null
 fi
-[ "$data" = no ] || rm -rf /opt/reemo
+if [ "$data" = yes ]; then
+  # The nodes do this at the same time: whoever comes first does it for all. GlusterFS itself and its pool stay.
+  if [ -e /etc/systemd/system/reemo-storage.service ]; then
+    systemctl disable --now reemo-storage.service >/dev/null 2>&1
+    rm -f /etc/systemd/system/reemo-storage.service
+    systemctl daemon-reload
+    gluster --mode=script volume stop reemo force >/dev/null 2>&1
+    gluster --mode=script volume delete reemo >/dev/null 2>&1
+    rm -rf /opt/reemo-copy
+  fi
+  rm -rf /opt/reemo
+fi
 exit 0

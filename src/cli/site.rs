@@ -13,6 +13,7 @@ use reemo_model::template::{Engine, Scope, Value, from_json};
 use reemo_model::vars::{Layer, Vars};
 use reemo_model::wanted::{ClusterShape, Node, Render, Wanted, WantedService, plain, render, truthy};
 use reemo_pki::Store;
+use reemo_resource::host::COPIES;
 use reemo_resource::swarm::material::Material;
 use serde_json::{Value as Json, json};
 
@@ -159,7 +160,7 @@ fn cluster_site(
     shared_secret(loaded, shape, &scope)?;
     let rendered = render(&loaded.catalogue, shape, &scope);
     let wanted = rendered.map_err(|errors| errors.into_iter().map(one).collect::<Diagnostics>())?;
-    storage(&variables, shape, &wanted)?;
+    settings.gluster = gluster(&variables, shape, &wanted)?;
     let materials = materials(&wanted, store, now).map_err(one)?;
     Ok(ClusterSite { wanted, materials, settings, site_id: store.site_id() })
 }
@@ -304,17 +305,17 @@ fn one_copy(loaded: &Loaded, cluster: &Cluster, wanted: &Wanted) -> Option<Diagn
     Some(Diagnostic::warning("database-one-copy", why).at(place).help(help))
 }
 
-/// What the directory of the internal database stands on.
-fn storage(variables: &Variables<'_>, shape: &ClusterShape, wanted: &Wanted) -> Result<(), Diagnostic> {
-    if wanted.services.iter().all(|s| s.exec_query.is_none()) {
-        return Ok(());
+/// Does the directory of the internal database stand on a volume of ours? It takes three servers to hold one.
+fn gluster(variables: &Variables<'_>, shape: &ClusterShape, wanted: &Wanted) -> Result<bool, Diagnostic> {
+    let internal = wanted.services.iter().any(|s| s.exec_query.is_some());
+    let asked = variables.text("DB_STORAGE")?.as_deref() == Some("gluster");
+    if internal && asked && shape.nodes.len() < COPIES {
+        let why = format!("{}: DB_STORAGE `gluster` needs {COPIES} servers at least", shape.name);
+        let help = "with two, neither could tell whether the other is gone or only out of reach: say `local`, add a server, \
+                    or replicate /opt/reemo yourself and say `replicated`";
+        return Err(variables.wrong("DB_STORAGE", why).help(help));
     }
-    match variables.text("DB_STORAGE")?.as_deref() {
-        Some("gluster") => Err(variables
-            .wrong("DB_STORAGE", format!("{}: DB_STORAGE `gluster` is not there yet", shape.name))
-            .help("set up the replication yourself and say `replicated`, or `local` to keep the data on one server")),
-        _ => Ok(()),
-    }
+    Ok(internal && asked)
 }
 
 fn settings(variables: &Variables<'_>) -> Result<Settings, Diagnostic> {
@@ -348,6 +349,7 @@ fn settings(variables: &Variables<'_>) -> Result<Settings, Diagnostic> {
         repo_key: text("DOCKER_REPO_KEY")?,
         registry,
         registry_ca,
+        gluster: false,
         external: None,
         health: variables.flag("HEALTHCHECK_ENABLE")?,
         portal_url: text("PORTAL_URL")?,

@@ -10,11 +10,13 @@ use super::evaluate::repository_file;
 use super::graph::TaskGraph;
 use super::preflight::DATA_MARKER;
 use super::site::Site;
+use super::storage;
 use super::task::What;
 
 /// Everything its tasks are about, and where the database's data is.
 pub fn probes(site: &Site, graph: &TaskGraph) -> BTreeMap<String, Vec<Probe>> {
     let mut wanted: BTreeMap<String, Vec<HostResource>> = BTreeMap::new();
+    let mut volumes = Vec::new();
     for task in graph.tasks() {
         let Some(host) = &task.host else { continue };
         let list = wanted.entry(host.clone()).or_default();
@@ -38,8 +40,19 @@ pub fn probes(site: &Site, graph: &TaskGraph) -> BTreeMap<String, Vec<Probe>> {
             What::Preflight => {
                 list.push(HostResource::File(File { path: DATA_MARKER.into(), wanted: Wanted::Absent, notify: vec![] }))
             }
+            What::StorageUnit => list.push(HostResource::File(File {
+                path: format!("/etc/systemd/system/{}", storage::UNIT),
+                wanted: Wanted::Present { content: "".into(), mode: 0o644, owner: "root:root".into() },
+                notify: vec![],
+            })),
+            What::Volume => volumes.push(host.clone()),
             _ => {}
         }
     }
-    wanted.into_iter().map(|(host, resources)| (host, observe_plan(&resources))).collect()
+    let mut probes: BTreeMap<_, _> =
+        wanted.into_iter().map(|(host, resources)| (host, observe_plan(&resources))).collect();
+    for host in volumes {
+        probes.entry(host).or_default().push(gluster_probe(storage::VOLUME));
+    }
+    probes
 }

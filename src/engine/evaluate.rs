@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use reemo_model::change::{Action, Change, FieldDiff, Verdict};
 use reemo_model::op::{DockerOp, Exec, Op};
-use reemo_resource::host::{Directory, File, HostResource, Wanted};
+use reemo_resource::host::{Directory, File, HostObservation, HostResource, Volume, Wanted};
 use reemo_resource::os::FAMILIES;
 use reemo_resource::swarm::observed::{at, repository, text};
 use reemo_resource::swarm::{DATA_NODE, INITIALISED, MANAGED, database, network, node, service};
@@ -17,6 +17,7 @@ use super::preflight;
 use super::quorum::Quorum;
 use super::schema;
 use super::site::{ClusterSite, Site};
+use super::storage;
 use super::task::{Task, What};
 use super::world::{HostView, World};
 
@@ -60,6 +61,10 @@ impl View<'_> {
                 });
                 self.host_resource(task, &resource)
             }
+            What::Volume => self.storage(task, |volume, seen| volume.diff(seen)),
+            What::StorageUnit => self.storage(task, |volume, _| {
+                self.host_resource(task, &HostResource::File(storage::unit_file(volume)))
+            }),
             What::Image { reference } => self.image(task, reference),
             What::Network { name, role } => self.in_swarm(task, |there| network::diff(name, role, there)),
             What::Material(material) => self.in_swarm(task, |there| material.diff(there)),
@@ -82,6 +87,17 @@ impl View<'_> {
                 hint: format!("families supported: {}", FAMILIES.iter().map(|f| f.name).collect::<Vec<_>>().join(", ")),
             },
             _ => Verdict::Unknown { until: "the host has been looked at".into() },
+        }
+    }
+
+    fn storage(&self, task: &Task, compare: impl FnOnce(&Volume, &HostObservation) -> Verdict) -> Verdict {
+        let host = task.host.as_deref().unwrap_or_default();
+        let Some(seen) = self.host(task).and_then(|v| v.seen.as_ref()) else {
+            return Verdict::Unknown { until: "the host has been looked at".into() };
+        };
+        match storage::volume(self.site, self.world, &task.cluster, host) {
+            Some(volume) => compare(&volume, seen),
+            None => Verdict::Unknown { until: "the addresses of all servers are known".into() },
         }
     }
 

@@ -4,6 +4,7 @@ mod build;
 mod parts;
 mod rollout;
 mod show;
+mod storage;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -35,5 +35,6 @@ pub mod schema;
 pub mod settle;
 pub mod site;
 mod stages;
+pub mod storage;
 pub mod task;
 pub mod world;

@@ -6,6 +6,7 @@ use reemo_resource::swarm::INITIALISED;
 
 use super::external::Found;
 use super::site::Site;
+use super::storage;
 use super::task::Task;
 use super::world::World;
 
@@ -62,8 +63,12 @@ pub fn verdict(site: &Site, world: &World, task: &Task) -> Verdict {
             hint: "the login needs root (become) to look after the database's directory".into(),
         };
     }
+    let gluster = site.clusters[&task.cluster].settings.gluster;
+    if gluster && let Some(refused) = storage::gate(site, world, &task.cluster, host, seen) {
+        return refused;
+    }
     let recorded = world.swarms.get(&task.cluster).is_some_and(|s| s.config(INITIALISED).is_some());
-    if recorded && database.is_some_and(|s| !s.data_node) && data_marker(seen) == Some(false) {
+    if recorded && !gluster && database.is_some_and(|s| !s.data_node) && data_marker(seen) == Some(false) {
         return Verdict::Refused {
             why: format!("{host}: {DATA_MARKER} is not there, though the site is said to replicate it (DB_STORAGE)"),
             hint: format!(

@@ -62,6 +62,8 @@ pub struct Settings {
     pub registry: Option<RegistryAuth>,
     /// `registry.example:5000` and the certificate of its authority.
     pub registry_ca: Option<(String, Blob)>,
+    /// The directory of its internal database stands on a GlusterFS volume of ours (`DB_STORAGE`).
+    pub gluster: bool,
     /// The external database its services use.
     pub external: Option<super::external::External>,
     /// The portal answers `/api/healthcheck`.

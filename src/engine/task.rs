@@ -87,6 +87,10 @@ pub enum What {
     DataNode,
     /// A directory on the data node only.
     DataDir(WantedDir),
+    /// The replicated volume of the database, made through this host.
+    Volume,
+    /// The definition of what mounts it on the host.
+    StorageUnit,
     /// An image is on the node.
     Image {
         /// `registry/name:tag`.

@@ -66,6 +66,11 @@ impl Fleet {
 
     /// Raises bare hosts with these names in the inventory, and a registry.
     pub fn of(name: &str, hosts: &[&str], again: bool) -> Fleet {
+        Fleet::sharing(name, hosts, None, again)
+    }
+
+    /// The same; this directory is one and the same on all of them.
+    pub fn sharing(name: &str, hosts: &[&str], shared: Option<&str>, again: bool) -> Fleet {
         let state = project().join(".fleet").join(name);
         script("tests/fleet/prepare", &[], &[], 600);
         if !again {
@@ -73,7 +78,9 @@ impl Fleet {
         }
         // From here on the fleet is taken down again, whatever happens.
         let mut fleet = Fleet { name: name.to_owned(), hosts: vec![], state };
-        script("tests/fleet/fleet", &["up", name, &hosts.len().to_string()], &[], 900);
+        let count = hosts.len().to_string();
+        let up: Vec<&str> = ["up", name, &count].into_iter().chain(shared.into_iter().flat_map(|d| ["--shared", d])).collect();
+        script("tests/fleet/fleet", &up, &[], 900);
         let password = fleet.registry_password();
         let login = [("REGISTRY_PASSWORD", password.as_str())];
         script("examples/demo/registry", &["up", name], &login, 900);

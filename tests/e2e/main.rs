@@ -71,3 +71,15 @@ fn load_every_tag() {
 fn faults() {
     faults::tell();
 }
+
+#[test]
+#[ignore = "make test-all"]
+fn storage_replicated_by_the_site() {
+    topology::storage::replicated();
+}
+
+#[test]
+#[ignore = "make test-all"]
+fn storage_gluster() {
+    topology::storage::gluster();
+}

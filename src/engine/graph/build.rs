@@ -86,7 +86,8 @@ impl Builder<'_> {
         let mut needs: BTreeMap<String, Vec<NodeIndex>> = BTreeMap::new();
         self.images(name, cluster, &hosts, &engines, &mut needs);
         self.materials(name, cluster, &members, &mut needs);
-        self.host_objects(name, cluster, &hosts, &engines, &mut needs);
+        let storage = self.storage(name, cluster, &hosts, &engines);
+        self.host_objects(name, cluster, &hosts, &storage, &mut needs);
         let label = if cluster.wanted.services.iter().any(|s| s.data_node) {
             let node = self.put(
                 At::cluster(name, Stage::Objects),
@@ -240,12 +241,12 @@ impl Builder<'_> {
         name: &str,
         cluster: &ClusterSite,
         hosts: &[String],
-        engines: &[NodeIndex],
+        after: &[NodeIndex],
         needs: &mut BTreeMap<String, Vec<NodeIndex>>,
     ) {
-        for (host, engine) in hosts.iter().zip(engines) {
+        for (host, after) in hosts.iter().zip(after) {
             for service in &cluster.wanted.services {
-                let mut last = *engine;
+                let mut last = *after;
                 for dir in service.dirs.iter().filter(|d| !d.data_node) {
                     let resource = HostResource::Directory(Directory {
                         path: dir.path.clone(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::facts::{self, HostFacts};
+use super::gluster::{self, Gluster};
 use super::package::{self, PackageState};
 use super::stat::{self, FileState};
 use super::unit::{self, UnitState};
@@ -55,6 +56,8 @@ pub struct HostObservation {
     pub packages_interrupted: bool,
     /// Units that were asked for, and `docker`, `firewalld`, `ufw`, `rsyslog`.
     pub units: Section<UnitState>,
+    /// GlusterFS, where it was asked for; else why nothing is known.
+    pub gluster: Result<Gluster, String>,
 }
 
 /// Why nothing can be said of a host.
@@ -86,6 +89,7 @@ impl HostObservation {
             package_index_s: None,
             packages_interrupted: false,
             units,
+            gluster: answer(outputs, "gluster").and_then(gluster::parse),
         };
         match answer(outputs, "packages").and_then(package::parse) {
             Ok(packages) => {

@@ -29,6 +29,8 @@ pub enum PackageSet {
     /// The Docker engine, whatever the distribution calls it. An engine that is there already, from
     /// this vendor or another, is left as it is.
     DockerEngine,
+    /// GlusterFS, server and client, likewise.
+    Gluster,
 }
 
 /// What is known of one package.
@@ -66,6 +68,7 @@ impl PackageSet {
         match self {
             PackageSet::Named(names) => names.join(","),
             PackageSet::DockerEngine => "docker-engine".to_owned(),
+            PackageSet::Gluster => "gluster".to_owned(),
         }
     }
 
@@ -73,6 +76,7 @@ impl PackageSet {
         match self {
             PackageSet::Named(names) => names.clone(),
             PackageSet::DockerEngine => Vec::new(),
+            PackageSet::Gluster => FAMILIES.iter().flat_map(|f| f.gluster).map(|&n| n.to_owned()).collect(),
         }
     }
 
@@ -80,6 +84,7 @@ impl PackageSet {
         match self {
             PackageSet::Named(names) => names.clone(),
             PackageSet::DockerEngine => os.engine_packages().into_iter().map(str::to_owned).collect(),
+            PackageSet::Gluster => os.family.gluster.iter().map(|&n| n.to_owned()).collect(),
         }
     }
 }
@@ -89,6 +94,7 @@ impl Package {
         let what = match &self.set {
             PackageSet::Named(names) => names.join(", "),
             PackageSet::DockerEngine => "the Docker engine".to_owned(),
+            PackageSet::Gluster => "GlusterFS".to_owned(),
         };
         format!("{} {what}", if self.present { "install" } else { "remove" })
     }

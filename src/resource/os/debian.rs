@@ -55,6 +55,7 @@ set -- /var/lib/dpkg/updates/[0-9]*
         config: "/etc/docker/daemon.json",
         data: "/var/lib/docker",
     },
+    gluster: &["glusterfs-server", "glusterfs-client"],
     repository: None,
 };
 

@@ -40,6 +40,8 @@ pub struct Family {
     pub lock_files: &'static [&'static str],
     /// Names around the Docker engine.
     pub engine: Engine,
+    /// GlusterFS, server and client.
+    pub gluster: &'static [&'static str],
     /// Writes the definition of a package repository; `None` where the distribution brings Docker.
     pub repository: Option<fn(&str, Signed<'_>) -> RepositoryFile>,
 }

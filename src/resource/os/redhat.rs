@@ -36,6 +36,8 @@ rpm -q --qf '%{NAME}\tinstalled\t%{VERSION}-%{RELEASE}\n' -- "$@" 2>/dev/null
         config: "/etc/docker/daemon.json",
         data: "/var/lib/docker",
     },
+    // From the Storage SIG's repository; Red Hat's own products bring another.
+    gluster: &["glusterfs-server", "glusterfs-fuse"],
     repository: Some(repository),
 };
 

@@ -6,6 +6,7 @@ pub mod farms;
 pub mod one;
 mod outside;
 pub mod split;
+pub mod storage;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -42,8 +43,13 @@ impl Site {
 
     /// The same; `again`: on the hosts that an earlier run kept.
     pub fn raise_again(fleet: &str, hosts: &[&str], groups: &str, again: bool) -> Site {
+        Site::sharing(fleet, hosts, None, groups, again)
+    }
+
+    /// The same; this directory is one and the same on all hosts.
+    pub fn sharing(fleet: &str, hosts: &[&str], shared: Option<&str>, groups: &str, again: bool) -> Site {
         let began = Instant::now();
-        let fleet = Fleet::of(fleet, hosts, again);
+        let fleet = Fleet::sharing(fleet, hosts, shared, again);
         let tool = Tool::new(fleet.control());
         let site = Site { fleet, tool, began };
         site.write(groups);
