@@ -62,9 +62,8 @@ impl View<'_> {
                 self.host_resource(task, &resource)
             }
             What::Volume => self.storage(task, |volume, seen| volume.diff(seen)),
-            What::StorageUnit => self.storage(task, |volume, _| {
-                self.host_resource(task, &HostResource::File(storage::unit_file(volume)))
-            }),
+            What::StorageUnit => self
+                .storage(task, |volume, _| self.host_resource(task, &HostResource::File(storage::unit_file(volume)))),
             What::Image { reference } => self.image(task, reference),
             What::Network { name, role } => self.in_swarm(task, |there| network::diff(name, role, there)),
             What::Material(material) => self.in_swarm(task, |there| material.diff(there)),

@@ -46,8 +46,11 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=forking
-ExecStart=/bin/mount -t glusterfs -o backup-volfile-servers={others} {first}:/{VOLUME} {MOUNT}
+ExecStartPre=/bin/mkdir -p {MOUNT}
+ExecStart=/bin/sh -c 'for i in 1 2 3 4 5; do mount -t glusterfs -o backup-volfile-servers={others} {first}:/{VOLUME} {MOUNT} && exit 0; sleep 2; done; exit 1'
 ExecStopPost=-/bin/umount -l {MOUNT}
+# GlusterFS ends with its signal.
+SuccessExitStatus=15
 Restart=always
 RestartSec=5
 TimeoutStartSec=60
@@ -95,8 +98,9 @@ pub fn gate(site: &Site, world: &World, cluster: &str, host: &str, seen: &HostOb
     }
     Some(Verdict::Refused {
         why: format!("{cluster}: the database was initialised, and no host has its volume {VOLUME}"),
-        hint: "DB_STORAGE was something else when it was initialised: leave it as it was, or bring a dump of it to a new \
+        hint:
+            "DB_STORAGE was something else when it was initialised: leave it as it was, or bring a dump of it to a new \
                platform"
-            .into(),
+                .into(),
     })
 }

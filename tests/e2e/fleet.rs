@@ -79,7 +79,8 @@ impl Fleet {
         // From here on the fleet is taken down again, whatever happens.
         let mut fleet = Fleet { name: name.to_owned(), hosts: vec![], state };
         let count = hosts.len().to_string();
-        let up: Vec<&str> = ["up", name, &count].into_iter().chain(shared.into_iter().flat_map(|d| ["--shared", d])).collect();
+        let up: Vec<&str> =
+            ["up", name, &count].into_iter().chain(shared.into_iter().flat_map(|d| ["--shared", d])).collect();
         script("tests/fleet/fleet", &up, &[], 900);
         let password = fleet.registry_password();
         let login = [("REGISTRY_PASSWORD", password.as_str())];

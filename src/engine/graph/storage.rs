@@ -47,8 +47,13 @@ impl Builder<'_> {
         let title = format!("volume {}", storage::VOLUME);
         let volume = self.put(at(first), &title, select.clone(), What::Volume, &installed);
         let mounts = hosts.iter().zip(installed).map(|(host, last)| {
-            let file =
-                self.put(at(host), &format!("file of {}", storage::UNIT), select.clone(), What::StorageUnit, &[volume, last]);
+            let file = self.put(
+                at(host),
+                &format!("file of {}", storage::UNIT),
+                select.clone(),
+                What::StorageUnit,
+                &[volume, last],
+            );
             let unit = HostResource::Unit(storage::unit());
             self.put(at(host), &unit.title(), select.clone(), What::Host(Box::new(unit)), &[file])
         });

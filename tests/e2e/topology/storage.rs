@@ -119,7 +119,10 @@ fn failover(site: &Site) {
         };
         let began = Instant::now();
         until("the database answers elsewhere", || answers("SELECT word FROM reemo.kept").is_some());
-        crate::story::say(format!("           the database answers elsewhere after {:.0} s", began.elapsed().as_secs_f64()));
+        crate::story::say(format!(
+            "           the database answers elsewhere after {:.0} s",
+            began.elapsed().as_secs_f64()
+        ));
         assert_eq!(answers("SELECT word FROM reemo.kept").as_deref(), Some("kept"));
         answers("INSERT INTO reemo.kept VALUES ('written after')").expect("it can be written");
         until("the platform is whole on two servers", || {
