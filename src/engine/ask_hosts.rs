@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reemo_resource::host::{Directory, File, HostResource, Wanted, observe_plan};
+use reemo_resource::host::{Directory, File, HostResource, Wanted, gluster_probe, observe_plan};
 use reemo_resource::os::FAMILIES;
 use reemo_resource::probe::Probe;
 

@@ -13,7 +13,7 @@ const HOSTS: [&str; 3] = ["infra1", "infra2", "infra3"];
 const GROUPS: &str = r#"infra_manager:
   vars:
     HEALTHCHECK_ENABLE: "true"
-    DB_STORAGE: "STORAGE"
+    DB_STORAGE: "KIND"
   hosts:
     infra1: {ansible_host: "ADDRESS(infra1)"}
     infra2: {ansible_host: "ADDRESS(infra2)"}
@@ -33,7 +33,7 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
 
 /// The site's word that the directory is the same everywhere; here it is, by a bind of one volume.
 pub fn replicated() {
-    let groups = GROUPS.replace("STORAGE", "replicated");
+    let groups = GROUPS.replace("KIND", "replicated");
     let site = Site::sharing("replicated", &HOSTS, Some("/opt/reemo"), &groups, false);
     site.step("apply: the database may run anywhere", |s| s.install());
     site.step("again: nothing to do", |s| s.settled());
@@ -64,7 +64,7 @@ pub fn replicated() {
 
 /// A GlusterFS volume of ours, from bare hosts.
 pub fn gluster() {
-    let site = Site::raise("gluster", &HOSTS, &GROUPS.replace("STORAGE", "gluster"));
+    let site = Site::raise("gluster", &HOSTS, &GROUPS.replace("KIND", "gluster"));
     site.step("a plan shows it and makes nothing", |s| {
         let planned = s.tool.run(&["plan", "-e", "INSTALL_DOCKER=true INIT_DB=true"]).ends_with(0);
         for title in ["install GlusterFS", "volume reemo", "file of reemo-storage.service"] {
