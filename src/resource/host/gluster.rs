@@ -1,6 +1,8 @@
 //! A GlusterFS volume of three copies, as the nodes of one cluster hold it: `/opt/reemo` where the site asks us to
 //! replicate it. Made through one node; the commands concern all of them.
 
+use std::collections::BTreeSet;
+
 use reemo_model::change::{Action, FieldDiff, Verdict};
 use reemo_model::op::{Exec, Op};
 use reemo_model::quote;
@@ -110,7 +112,9 @@ impl Volume {
         };
         let bricks = self.bricks();
         let made = pool.volume.as_ref();
-        if let Some(made) = made.filter(|m| m.bricks != bricks) {
+        // In whatever order: the inventory's may have changed.
+        let other = |m: &&Made| m.bricks.iter().collect::<BTreeSet<_>>() != bricks.iter().collect();
+        if let Some(made) = made.filter(other) {
             return refused(
                 format!("the volume {} has its copies on {}", self.name, made.bricks.join(", ")),
                 format!(
@@ -295,6 +299,8 @@ OPTIONS";
     #[test]
     fn copies_elsewhere_are_not_touched() {
         let mut other = volume();
+        other.holders.reverse();
+        assert!(other.compare(&there(&all_options())).is_unchanged(), "the same in another order");
         other.holders[2] = "10.0.0.4".into();
         assert!(matches!(other.compare(&there(&all_options())), Verdict::Refused { .. }));
     }
