@@ -179,6 +179,20 @@ async fn nothing_behind_a_failure_is_begun() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn services_take_turns_only_where_somebody_uses_them() {
+    let begun = |changes: Vec<String>| changes.iter().any(|c| c.contains("reemo_signal2"));
+    let platform = Platform::new(Swarm::ready());
+    platform.swarm.state().sick.insert("reemo_signal1".into());
+    assert_eq!(platform.apply(&["INIT_DB=true"], &[]).await.exit, exit::FAILED);
+    assert!(begun(platform.changes()), "there is none of them yet: neither waits for the other");
+
+    let platform = Platform::installed().await;
+    platform.swarm.state().sick.insert("reemo_signal1".into());
+    assert_eq!(platform.apply(&["DOCKER_VERSION_SIGNAL=3.0.0"], &[]).await.exit, exit::ROLLED_BACK);
+    assert!(!begun(platform.changes()), "the first does not come up: the second goes on serving");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_service_of_somebody_else_is_not_taken_over() {
     let platform = Platform::installed().await;
     for service in platform.swarm.state().objects.get_mut("services").unwrap() {

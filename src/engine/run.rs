@@ -227,7 +227,7 @@ impl Run {
 
     /// Runs everything that is to be done.
     pub async fn execute(self: &Arc<Run>) -> Ending {
-        let mut schedule = Schedule::new(&self.graph.dependencies());
+        let mut schedule = Schedule::new(&self.dependencies().await);
         let mut running: JoinSet<(usize, Result<(), Fault>)> = JoinSet::new();
         let mut ending = Ending::default();
         for task in self.graph.tasks() {
@@ -271,6 +271,26 @@ impl Run {
         ending.counts = lock(&self.counts).clone();
         ending.rollout = lock(&self.rollout).clone();
         ending
+    }
+
+    /// What each task waits for. Services take turns (`after:`) for the sake of those who use them: where neither of two
+    /// is there yet, nobody does.
+    async fn dependencies(&self) -> Vec<Vec<usize>> {
+        let world = self.world.read().await;
+        let there =
+            |task: &Task, name: &str| world.swarms.get(&task.cluster).is_some_and(|s| s.service(name).is_some());
+        let mut all = self.graph.dependencies();
+        for (index, needs) in all.iter_mut().enumerate() {
+            let task = self.graph.task(index);
+            let What::Service(second) = &task.what else { continue };
+            needs.retain(|before| match &self.graph.task(*before).what {
+                What::Service(first) if second.after.contains(&first.name) => {
+                    there(task, &first.name) || there(task, &second.name)
+                }
+                _ => true,
+            });
+        }
+        all
     }
 
     /// Looks again at everything this run touched; returns what still differs.
