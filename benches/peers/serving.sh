@@ -89,7 +89,15 @@ for stage in mysql db api services portal; do
   for pid in "${pids[@]}"; do wait "$pid"; done
 done
 
-green=0
-while [ "$green" -lt 12 ]; do
-  if curl --silent --insecure --max-time 15 "https://$(cat address.1)/api/healthcheck" | grep -q '^{"status":"OK"'; then green=$((green + 1)); else green=0; sleep 0.4; fi
+healthy() { # an address
+  local green=0
+  while [ "$green" -lt 12 ]; do
+    if curl --silent --insecure --max-time 15 "https://$1/api/healthcheck" | grep -q '^{"status":"OK"'; then green=$((green + 1)); else green=0; sleep 0.4; fi
+  done
+}
+pids=()
+for address in address.*; do
+  healthy "$(cat "$address")" &
+  pids+=($!)
 done
+for pid in "${pids[@]}"; do wait "$pid"; done
