@@ -11,7 +11,7 @@ use reemo_resource::swarm::observed::{at, repository, text};
 use reemo_resource::swarm::{DATA_NODE, INITIALISED, MANAGED, database, network, node, service};
 use serde_json::json;
 
-use super::external::Found;
+use super::external;
 use super::fault::Fault;
 use super::preflight;
 use super::quorum::Quorum;
@@ -353,19 +353,11 @@ impl View<'_> {
 
     /// Where it could not be asked, the schema job itself refuses as this gate would.
     fn external_database(&self, task: &Task, asked: bool, recorded: bool) -> Verdict {
-        let seen = self.site.hosts_of(&task.cluster).filter_map(|(name, _)| match self.world.databases.get(name)? {
-            Found::In { tables, .. } => Some((name, *tables)),
-            _ => None,
-        });
-        let seen: Vec<_> = seen.collect();
-        let of = |filled: bool| seen.iter().find(|(_, tables)| (*tables > 0) == filled).map(|(name, _)| name);
-        if let (Some(filled), Some(empty)) = (of(true), of(false)) {
-            return Verdict::Refused {
-                why: format!("the external database holds tables as {filled} sees it, and none as {empty} does"),
-                hint: "DB_HOST must lead to the same server from every node".into(),
-            };
-        }
-        let tables = seen.first().map(|(_, tables)| *tables);
+        let found = self.site.hosts_of(&task.cluster).filter_map(|(n, _)| Some((n, self.world.databases.get(n)?)));
+        let tables = match external::tables(found) {
+            Ok(tables) => tables,
+            Err(refused) => return refused,
+        };
         if tables.is_none() && !(asked && recorded) {
             return Verdict::Unchanged;
         }

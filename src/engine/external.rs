@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{ClientIdentity, Conn, Error, OptsBuilder, SslOpts};
+use reemo_model::change::Verdict;
 use reemo_model::secret::Secret;
 use reemo_resource::swarm::INITIALISED;
 use reemo_resource::swarm::observed::{SwarmObservation, at, text};
@@ -153,6 +154,23 @@ pub async fn ask(from: &Arc<dyn Host>, db: &External) -> Found {
     }
 }
 
+/// How many tables it holds, by what the nodes found; a refusal if they cannot have meant the same server.
+pub fn tables<'a>(found: impl Iterator<Item = (&'a String, &'a Found)>) -> Result<Option<u64>, Verdict> {
+    let seen = found.filter_map(|(host, found)| match found {
+        Found::In { tables, .. } => Some((host, *tables)),
+        _ => None,
+    });
+    let seen: Vec<_> = seen.collect();
+    let of = |filled: bool| seen.iter().find(|(_, tables)| (*tables > 0) == filled).map(|(host, _)| host);
+    match (of(true), of(false)) {
+        (Some(filled), Some(empty)) => Err(Verdict::Refused {
+            why: format!("the external database holds tables as {filled} sees it, and none as {empty} does"),
+            hint: "DB_HOST must lead to the same server from every node".into(),
+        }),
+        _ => Ok(seen.first().map(|(_, tables)| *tables)),
+    }
+}
+
 fn no(why: impl Into<String>, hint: &str) -> Found {
     Found::No { why: why.into(), hint: hint.into() }
 }
@@ -260,5 +278,21 @@ mod tests {
         for old in ["5.7.44", "5.6.51", "?", ""] {
             assert!(!new_enough(old), "{old}");
         }
+    }
+
+    #[test]
+    fn nodes_that_see_different_servers() {
+        let found = |tables: &[Option<u64>]| -> Vec<(String, Found)> {
+            let one = |tables: &Option<u64>| match tables {
+                Some(tables) => Found::In { tables: *tables, version: "8.0.40".into() },
+                None => Found::NotKnown("forwarding".into()),
+            };
+            tables.iter().enumerate().map(|(n, t)| (format!("host{n}"), one(t))).collect()
+        };
+        let asked = |all: &[Option<u64>]| tables(found(all).iter().map(|(host, found)| (host, found)));
+        assert_eq!(asked(&[None, Some(7), Some(9)]), Ok(Some(7)), "others may write meanwhile");
+        assert_eq!((asked(&[Some(0), None, Some(0)]), asked(&[None])), (Ok(Some(0)), Ok(None)));
+        let Err(Verdict::Refused { why, .. }) = asked(&[Some(0), None, Some(7)]) else { panic!("not the same server") };
+        assert_eq!(why, "the external database holds tables as host2 sees it, and none as host0 does");
     }
 }
