@@ -157,6 +157,8 @@ fn settings(site: &Site) -> Fields {
         put("repo_url", s.repo_url.clone());
         put("repo_key", s.repo_key.clone());
         put("portal_url", s.portal_url.clone());
+        let dump = cluster.wanted.services.iter().find_map(|s| s.dump.as_ref());
+        put("dumps", dump.map(|d| format!("{} are kept", d.keep)));
         put("registry.server", s.registry.as_ref().map(|r| r.server.clone()));
         put("registry.username", s.registry.as_ref().map(|r| r.username.clone()));
         let password = s.registry.as_ref().and_then(|r| r.password.expose_str().map(str::to_owned));

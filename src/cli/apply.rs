@@ -46,6 +46,7 @@ pub async fn run(args: &ApplyArgs, command: &str, argv: &[String]) -> Result<u8,
     } else {
         prepare::to_write(&args.inventory, &args.connect)?
     };
+    ready.prune(args.prune);
     check_tags(args, &ready)?;
     let graph = compile(&ready.site, command)?;
     if let Some(code) = lists(args, &ready, &graph) {
@@ -163,7 +164,7 @@ async fn connected(
 }
 
 /// A journal for a run that may change something.
-async fn safety(
+pub async fn safety(
     folder: &Path,
     run: &str,
     command: Option<&str>,
@@ -221,7 +222,7 @@ fn first_certificates(ready: &mut Ready, world: &World, look_only: bool) -> Resu
 }
 
 /// A platform made with another certificates folder would have all its certificates and passwords replaced.
-fn same_site(ready: &Ready, world: &World) -> Result<(), Exit> {
+pub fn same_site(ready: &Ready, world: &World) -> Result<(), Exit> {
     if ready.pki.store.is_provisional() {
         return Ok(());
     }
@@ -296,6 +297,6 @@ fn lists(args: &ApplyArgs, ready: &Ready, graph: &TaskGraph) -> Option<u8> {
 }
 
 /// The command as it was typed; secrets in it are scrubbed by whoever prints it.
-fn again(argv: &[String]) -> String {
+pub fn again(argv: &[String]) -> String {
     argv.iter().skip(1).map(|word| reemo_model::quote::sh_quote(word).into_owned()).collect::<Vec<_>>().join(" ")
 }

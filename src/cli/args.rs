@@ -1,6 +1,7 @@
 //! The command line. Flags keep Ansible's letters.
 
 mod certs;
+mod db;
 mod runs;
 
 use std::path::PathBuf;
@@ -10,7 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use reemo_model::catalogue::Span;
 
 pub use self::certs::{CertsAction, CertsArgs};
-pub use self::runs::{LockAction, LockArgs, ResumeArgs, RunsAction, RunsArgs};
+pub use self::db::{DbAction, DbArgs};
+pub use self::runs::{LockAction, LockArgs, ResumeArgs, RollbackArgs, RunsAction, RunsArgs};
 use super::config::Config;
 use super::vault::args::{VaultArgs, VaultOptions};
 use crate::engine::reach::MaxFail;
@@ -47,6 +49,10 @@ pub enum Command {
     Lock(LockArgs),
     /// When certificates end: a list, or one line and an exit code for supervision.
     Certs(CertsArgs),
+    /// Put services back to what they were before a run.
+    Rollback(RollbackArgs),
+    /// Dump the database, list dumps, put one back.
+    Db(DbArgs),
     /// Print the task graph.
     Graph(GraphArgs),
     /// Run a command on hosts: `exec PATTERN -- CMD…` (as `ansible PATTERN -m shell -a CMD`).
@@ -224,6 +230,9 @@ pub struct ApplyArgs {
     /// Wait so long (`30s`, `10m`) for another run on the same cluster to end; without it, exit 7 at once.
     #[arg(long = "lock-wait", value_name = "DURATION")]
     pub lock_wait: Option<Span>,
+    /// Drain, demote and remove nodes of the Swarm that are no hosts of the inventory, as far as the quorum allows.
+    #[arg(long = "prune")]
+    pub prune: bool,
     /// Exit 10 if a check finds changes.
     #[arg(long = "detailed-exitcode")]
     pub detailed_exitcode: bool,

@@ -2,9 +2,12 @@
 
 pub mod apply;
 pub mod args;
+mod by_hand;
+mod carry;
 mod certs;
 mod check;
 pub mod config;
+mod db;
 mod disk;
 mod docs;
 mod embed;
@@ -25,6 +28,7 @@ pub mod prepare;
 mod recipe;
 mod render;
 mod reset;
+mod rollback;
 mod runs;
 mod saved;
 mod signals;
@@ -55,6 +59,8 @@ pub async fn main(cli: Cli, argv: Vec<String>) -> u8 {
         Command::Plan(args) => apply::run(args, "plan", &argv).await,
         Command::Images(args) => apply::run(args, "images", &argv).await,
         Command::Maintenance(args) => apply::maintenance(args, &argv).await,
+        Command::Db(args) => db::run(args, &argv).await,
+        Command::Rollback(args) => rollback::run(args, &argv).await,
         Command::Lock(args) => lock::run(args).await,
         Command::Runs(args) => runs::run(args),
         Command::Resume(_) => Err(Exit::usage("a run of `resume` is named by the run it goes on with")),

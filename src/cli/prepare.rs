@@ -57,6 +57,7 @@ pub struct Ready {
     pub site: Arc<Site>,
     /// The certificates.
     pub pki: Pki,
+    prune: bool,
 }
 
 /// The internal certificates of an inventory.
@@ -79,6 +80,11 @@ impl Pki {
         };
         let store = store.map_err(|e| Exit { code: 3, message: e.to_string(), hint: e.hint.clone() })?;
         Ok(Pki { folder, passphrase, store: Arc::new(store) })
+    }
+
+    /// The passphrase that opens it.
+    pub fn passphrase(&self) -> Passphrase {
+        source(&self.passphrase)
     }
 
     /// Makes the folder: only an apply that is about to use it does.
@@ -152,7 +158,7 @@ fn prepare(inventory: &InventoryOptions, connect: &ConnectOptions, write: bool) 
     let site = site::build(&loaded, &pki.store, now, &mut diagnostics);
     stop_on_errors(&loaded, &mut diagnostics)?;
     warn(&loaded, diagnostics);
-    Ok(Ready { loaded, site: Arc::new(site), pki })
+    Ok(Ready { loaded, site: Arc::new(site), pki, prune: false })
 }
 
 /// Certificates, logins and what clusters have together are looked at although something is wrong already, so that
@@ -185,12 +191,22 @@ impl Ready {
         format!("{hosts} in {clusters}: nothing wrong found")
     }
 
+    /// `--prune`, for all clusters.
+    pub fn prune(&mut self, prune: bool) {
+        self.prune = prune;
+        // Nobody else holds a site that was just made.
+        for cluster in Arc::get_mut(&mut self.site).into_iter().flat_map(|s| s.clusters.values_mut()) {
+            cluster.settings.prune = prune;
+        }
+    }
+
     /// The site again, after the certificates were made.
     pub fn rebuild(&mut self) -> Result<(), Exit> {
         let mut diagnostics = Diagnostics::new();
         let site = site::build(&self.loaded, &self.pki.store, Timestamp::now(), &mut diagnostics);
         stop_on_errors(&self.loaded, &mut diagnostics)?;
         self.site = Arc::new(site);
+        self.prune(self.prune);
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ use crate::engine::apply::probes;
 use crate::engine::fault::Fault;
 use crate::engine::fleet::Fleet;
 use crate::engine::graph;
+use crate::engine::record;
 use crate::engine::world::World;
 
 /// Removes what an apply put on a host. `$1`: also the data; `$2`: also the engine; `$3`: folder of the
@@ -96,6 +97,7 @@ async fn objects(ready: &Ready, fleet: &Fleet, world: &World, cluster: &str) -> 
         docker.delete_config(text(config, &["ID"])).await.map_err(said)?;
         removed += 1;
     }
+    removed += record::remove_all(&docker).await?;
     // The nodes let go of a network a moment after its last task has ended.
     for network in there.networks.iter().filter(|n| at(n, &["Labels", MANAGED]).is_some()) {
         for attempt in 0..60 {

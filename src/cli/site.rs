@@ -344,6 +344,7 @@ fn settings(variables: &Variables<'_>) -> Result<Settings, Diagnostic> {
     Ok(Settings {
         install_docker: variables.flag("INSTALL_DOCKER")?,
         init_db: variables.flag("INIT_DB")?,
+        prune: false,
         daemon,
         repo_url: text("DOCKER_REPO_URL")?,
         repo_key: text("DOCKER_REPO_KEY")?,

@@ -33,14 +33,19 @@ impl Run {
         // Hosts are bounded by --forks; a wait for a service is no work on a host.
         let _slot = if task.is_cluster_wide() { None } else { self.slots.acquire().await.ok() };
         // One manager at a time for whatever touches the quorum.
-        let one_at_a_time = matches!(task.what, What::Member | What::RestartEngine { .. });
+        let one_at_a_time = matches!(task.what, What::Member | What::Prune | What::RestartEngine { .. });
         let _quorum = if one_at_a_time { Some(self.quorum.lock().await) } else { None };
         self.may_begin()?;
         if matches!(task.what, What::RestartEngine { .. }) {
             self.await_spare(task).await?;
         }
         let world = self.world.read().await.clone();
-        let host = match &task.host {
+        let view = View { site: &self.site, world: &world, changed: &BTreeSet::new() };
+        let at = match &task.what {
+            What::Dump(job) => job.dump.as_ref().and_then(|d| view.dump_host(&task.cluster, &d.way)),
+            _ => task.host.as_ref(),
+        };
+        let host = match at {
             Some(host) => host.clone(),
             None => world
                 .manager(&self.site, &task.cluster)
@@ -137,6 +142,7 @@ impl Run {
     ) -> Result<(), Fault> {
         let before = world.swarms.get(&task.cluster).and_then(|s| s.service(&wanted.name)).map(|s| s["Spec"].clone());
         if !change.ops.is_empty() {
+            self.record_stage(&scene.host.docker().await?, task, world).await?;
             let (cluster, service, job) = (task.cluster.clone(), wanted.name.clone(), wanted.job.is_some());
             self.safety.journal.note(Entry::Service { cluster, service, job, before: before.clone() }).await?;
             lock(&self.rollout).push(Changed { cluster: task.cluster.clone(), service: wanted.clone(), before });
@@ -192,7 +198,7 @@ impl Run {
         .await
     }
 
-    async fn edit(&self, name: &str, docker: &Docker, edit: impl Fn(&mut Value)) -> Result<(), Fault> {
+    pub(super) async fn edit(&self, name: &str, docker: &Docker, edit: impl Fn(&mut Value)) -> Result<(), Fault> {
         let said = |e: bollard::errors::Error| Fault::docker(&format!("update {name}"), &e);
         let found = docker.read(&format!("/services/{name}")).await.map_err(said)?;
         let mut spec = found["Spec"].clone();
@@ -202,8 +208,23 @@ impl Run {
     }
 
     pub(super) async fn health(&self, task: &Task) -> Result<(), Fault> {
+        if lock(&self.rollout).is_empty() {
+            return Ok(());
+        }
+        self.tree(task).await
+    }
+
+    /// The health trees of all portals of the run are green.
+    pub(super) async fn green(&self) -> Result<(), Fault> {
+        for task in self.graph.tasks().filter(|t| matches!(t.what, What::Health)) {
+            self.tree(task).await?;
+        }
+        Ok(())
+    }
+
+    async fn tree(&self, task: &Task) -> Result<(), Fault> {
         let cluster = &self.site.clusters[&task.cluster];
-        if !cluster.settings.health || lock(&self.rollout).is_empty() {
+        if !cluster.settings.health {
             return Ok(());
         }
         let asked = self.entrances(task).await?;

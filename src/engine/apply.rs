@@ -278,7 +278,12 @@ async fn apply(run: &Arc<Run>, ask: &Ask) -> Done {
         match run.roll_back(&ending.rollout).await {
             rollback::Outcome::OldReleaseServes => code = exit::ROLLED_BACK,
             rollback::Outcome::Untouched => {}
-            rollback::Outcome::Unproven(problems) => fault.last_lines.extend(problems),
+            rollback::Outcome::Unproven(problems) => {
+                fault.last_lines.extend(problems);
+                if rollback::schema_changed(&ending.rollout) {
+                    fault = run.schema_stays(fault).await;
+                }
+            }
         }
     }
     if fault.kind == FaultKind::Unhealthy

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::external;
 use super::fault::Fault;
 use super::preflight;
+use super::prune;
 use super::quorum::Quorum;
 use super::schema;
 use super::site::{ClusterSite, Site};
@@ -32,7 +33,7 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
-    fn cluster(&self, task: &Task) -> &ClusterSite {
+    pub(super) fn cluster(&self, task: &Task) -> &ClusterSite {
         &self.site.clusters[&task.cluster]
     }
 
@@ -49,6 +50,7 @@ impl View<'_> {
             What::RestartEngine { after } => self.restart(task, after),
             What::Engine => self.engine(task),
             What::Member => self.member(task),
+            What::Prune => prune::verdict(self.site, self.world, task),
             What::DataNode => self.data_node(task),
             What::DataDir(dir) => {
                 if self.data_host(task).as_ref() != task.host.as_ref() {
@@ -68,6 +70,7 @@ impl View<'_> {
             What::Network { name, role } => self.in_swarm(task, |there| network::diff(name, role, there)),
             What::Material(material) => self.in_swarm(task, |there| material.diff(there)),
             What::Database => self.database(task),
+            What::Dump(job) => self.dump(task, job),
             What::Record => self.record(task),
             What::Service(wanted) => self.in_swarm(task, |there| {
                 let input = self.input(task, wanted, there);
@@ -171,7 +174,8 @@ impl View<'_> {
             return Verdict::Unchanged;
         };
         let members = self.world.members(self.site, &task.cluster);
-        let verdict = node::diff(host, &members, self.world.swarms.get(&task.cluster));
+        let diff = if self.cluster(task).settings.prune { node::diff_pruned } else { node::diff };
+        let verdict = diff(host, &members, self.world.swarms.get(&task.cluster));
         let role = if self.site.hosts.get(host).is_some_and(|h| h.worker) { "worker" } else { "manager" };
         match verdict {
             Verdict::Change(_) if !self.cluster(task).settings.install_docker => Verdict::Refused {
@@ -296,7 +300,7 @@ impl View<'_> {
     }
 
     /// A comparison with what the Swarm holds; where there is none yet, with an empty one.
-    fn in_swarm(
+    pub(super) fn in_swarm(
         &self,
         task: &Task,
         compare: impl FnOnce(&reemo_resource::swarm::observed::SwarmObservation) -> Verdict,

@@ -6,15 +6,17 @@ use std::time::{Duration, Instant};
 
 use bollard::auth::DockerCredentials;
 use bollard::models;
-use bollard::query_parameters::{CreateImageOptionsBuilder, UpdateNodeOptionsBuilder};
+use bollard::query_parameters::{CreateImageOptionsBuilder, DeleteNodeOptionsBuilder, UpdateNodeOptionsBuilder};
 use futures_util::StreamExt;
 use reemo_model::op::{Busy, DockerOp, Exec, Op, RegistryAuth};
 use reemo_resource::swarm::observed::{SwarmObservation, text};
 use reemo_transport::{Command, Docker, Host, Output};
 use serde_json::{Value, json};
 
+use super::dump;
 use super::fault::{Fault, FaultKind};
 use super::files;
+use super::nodes;
 
 /// Where a task's ops act, and whom they may ask.
 pub struct Scene<'a> {
@@ -41,6 +43,11 @@ impl Scene<'_> {
             Op::SetMode { path, mode, owner } => self.set_mode(path, *mode, owner).await,
             Op::RemoveFile { path } => self.quiet(["rm", "-f", "--", path]).await,
             Op::Docker(op) => self.docker(op).await,
+            Op::Dump(op) => {
+                let kept = dump::take(&*self.host, op).await?;
+                (self.on_line)(&format!("{}: {} tables, {} bytes", kept.name, kept.tables, kept.bytes));
+                Ok(())
+            }
         }
     }
 
@@ -131,6 +138,13 @@ done"#;
                 let version = found.version.and_then(|v| v.index).unwrap_or_default();
                 let options = UpdateNodeOptionsBuilder::new().version(version as i64).build();
                 docker.update_node(node, spec, options).await.map_err(said("label the node"))
+            }
+            DockerOp::NodeDrain { node } => nodes::drain(&docker, node).await,
+            DockerOp::NodeDemote { node } => nodes::demote(&docker, name, node).await,
+            // By force: a node that runs would have to leave by itself first, and nobody is let in there any more.
+            DockerOp::NodeRemove { node } => {
+                let force = DeleteNodeOptionsBuilder::new().force(true).build();
+                docker.delete_node(node, Some(force)).await.map_err(said("remove the node"))
             }
             DockerOp::NetworkCreate { spec } => {
                 let request: models::NetworkCreateRequest = typed(spec.clone())?;

@@ -93,6 +93,10 @@ pub async fn engine(conn: &Arc<dyn Host>) -> Result<Option<EngineObservation>, F
     }))
 }
 
+/// Ours, and the lock: `{"label": ["io.reemo.managed"]}`. A list of configs carries what is in them; the records of
+/// earlier runs, which can be long, do not have that label.
+const CONFIGS: &str = "/configs?filters=%7B%22label%22%3A%5B%22io.reemo.managed%22%5D%7D";
+
 /// Everything about one Swarm, asked of one of its managers.
 pub async fn swarm(conn: &Arc<dyn Host>) -> Result<SwarmObservation, Fault> {
     let docker = conn.docker().await?;
@@ -102,7 +106,7 @@ pub async fn swarm(conn: &Arc<dyn Host>) -> Result<SwarmObservation, Fault> {
         docker.read("/tasks"),
         docker.read("/networks"),
         docker.read("/secrets"),
-        docker.read("/configs"),
+        docker.read(CONFIGS),
     );
     let list = |answer: Result<Value, bollard::errors::Error>| match answer {
         Ok(Value::Array(items)) => Ok(items),

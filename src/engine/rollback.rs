@@ -1,10 +1,12 @@
 //! After a failed rollout: the services this run changed go back to what they were, newest first. The
 //! schema does not go back, so the old release has to be proven healthy before anyone is told it serves.
 
+use reemo_model::catalogue::Stage;
 use reemo_model::op::{DockerOp, Op};
 use reemo_resource::swarm::fields::flatten;
 use reemo_resource::swarm::observed::{SwarmObservation, number, text};
 use reemo_resource::swarm::service::{image_of, tag_of};
+use reemo_transport::Docker;
 use serde_json::Value;
 
 use super::act::widened;
@@ -12,6 +14,7 @@ use super::fault::Fault;
 use super::interpret;
 use super::journal::{self, Entry, Of};
 use super::prove::Witness;
+use super::record::Before;
 use super::run::{Changed, Run};
 
 /// What became of the old release.
@@ -58,11 +61,16 @@ impl Run {
                 Err(fault) => problems.push(fault.cause),
             }
         }
+        if problems.is_empty() && schema_changed(rollout) {
+            // The old release on a schema that is another by now: that its containers run says little.
+            problems.extend(self.green().await.err().map(|fault| fault.cause));
+        }
         problems.dedup();
         if problems.is_empty() { Outcome::OldReleaseServes } else { Outcome::Unproven(problems) }
     }
 
-    async fn restore(&self, changed: &Changed, before: &Value) -> Result<(), Fault> {
+    /// Gives a service the spec it had, and sees it run.
+    pub(super) async fn restore(&self, changed: &Changed, before: &Value) -> Result<(), Fault> {
         self.still_ours(&changed.cluster).await?;
         let world = self.world.read().await.clone();
         let manager = world
@@ -72,17 +80,18 @@ impl Run {
         let name = &changed.service.name;
         let said = |e: bollard::errors::Error| Fault::docker(&format!("put back {name}"), &e);
         let found = docker.read(&format!("/services/{name}")).await.map_err(said)?;
-        let posted = if found["Spec"]["TaskTemplate"] == before["TaskTemplate"] {
-            None
-        } else {
-            let op = Op::Docker(DockerOp::ServiceUpdate {
-                name: name.clone(),
-                version: number(&found, &["Version", "Index"]).unwrap_or_default(),
-                spec: before.clone(),
-                auth: self.site.clusters[&changed.cluster].settings.registry.clone(),
-            });
-            Some(widened(&op))
-        };
+        let posted =
+            if found["Spec"]["TaskTemplate"] == before["TaskTemplate"] && found["Spec"]["Mode"] == before["Mode"] {
+                None
+            } else {
+                let op = Op::Docker(DockerOp::ServiceUpdate {
+                    name: name.clone(),
+                    version: number(&found, &["Version", "Index"]).unwrap_or_default(),
+                    spec: before.clone(),
+                    auth: self.site.clusters[&changed.cluster].settings.registry.clone(),
+                });
+                Some(widened(&op))
+            };
         let (task, title) = (format!("{}/{name}", changed.cluster), format!("put back {name}"));
         let of = Of { task: &task, title: &title, host: manager };
         if let Some(op) = &posted
@@ -110,6 +119,44 @@ impl Run {
             self.narrow(&changed.service, &witness.docker).await?;
         }
         Ok(())
+    }
+
+    /// The same for an operator who asked for it: written down first, told afterwards.
+    pub async fn put_back(&self, changed: &Changed) -> Result<(), Fault> {
+        let (Some(before), (cluster, service)) = (&changed.before, (&changed.cluster, &changed.service.name)) else {
+            return Ok(());
+        };
+        let world = self.world.read().await.clone();
+        let now = world.swarms.get(cluster).and_then(|s| s.service(service)).map(|s| s["Spec"].clone());
+        let (job, host) = (changed.service.job.is_some(), world.manager(&self.site, cluster).cloned());
+        let entry = Entry::Service { cluster: cluster.clone(), service: service.clone(), job, before: now };
+        self.safety.journal.note(entry).await?;
+        self.restore(changed, before).await?;
+        self.told(cluster, &host.unwrap_or_default(), changed.service.stage, &format!("back to {}", release(before)));
+        Ok(())
+    }
+
+    /// Writes down what these services are now, so that this can be taken back as well.
+    pub async fn record_now(&self, cluster: &str, changed: &[Changed]) -> Result<(), Fault> {
+        let Some(docker) = self.manager_of(cluster).await? else { return Ok(()) };
+        let world = self.world.read().await.clone();
+        let spec = |name: &str| Some(world.swarms.get(cluster)?.service(name)?["Spec"].clone());
+        let now = |c: &Changed| Before { service: c.service.name.clone(), job: false, before: spec(&c.service.name) };
+        self.record(&docker, Stage::Portal, changed.iter().map(now).collect()).await
+    }
+
+    /// A manager's engine; `None`: the cluster has no Swarm, or none of its managers was reached.
+    pub async fn manager_of(&self, cluster: &str) -> Result<Option<Docker>, Fault> {
+        let name = self.world.read().await.manager(&self.site, cluster).cloned();
+        match name {
+            Some(name) => Ok(Some(self.fleet.host(&name)?.docker().await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Everything that ran runs, and the health trees are green.
+    pub async fn healthy(&self) -> Result<(), Fault> {
+        self.green().await
     }
 
     async fn look_again(&self, cluster: &str) -> Result<Option<SwarmObservation>, Fault> {
@@ -153,6 +200,11 @@ fn same_release(now: &Value, before: &Value) -> bool {
         fields
     };
     parts(now) == parts(before)
+}
+
+/// A schema that was there before was worked on.
+pub fn schema_changed(rollout: &[Changed]) -> bool {
+    rollout.iter().any(|c| c.service.job.is_some() && c.before.is_some())
 }
 
 fn release(spec: &Value) -> String {

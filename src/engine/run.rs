@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use reemo_model::catalogue::Stage;
 use reemo_model::change::{Change, Verdict};
 use reemo_model::event::{Counts, Event, Outcome, Shown, Sink};
 use reemo_model::schedule::Schedule;
@@ -69,6 +70,7 @@ pub struct Run {
     /// What keeps it safe.
     pub safety: Safety,
     pub(super) lease: tokio::sync::RwLock<Option<Lease>>,
+    pub(super) recorded: tokio::sync::Mutex<BTreeSet<(String, Stage)>>,
     pub(super) touched: Mutex<Touched>,
     pub(super) done: Mutex<BTreeSet<String>>,
     pub(super) rollout: Mutex<Vec<Changed>>,
@@ -129,6 +131,7 @@ impl Run {
             options,
             safety,
             lease: tokio::sync::RwLock::default(),
+            recorded: tokio::sync::Mutex::default(),
             touched: Mutex::default(),
             done: Mutex::default(),
             rollout: Mutex::default(),
@@ -177,6 +180,28 @@ impl Run {
             all.push((task.clone(), verdict));
         }
         all
+    }
+
+    /// A step of a run by hand is done: told, and counted for that host.
+    pub fn told(&self, cluster: &str, host: &str, stage: Stage, title: &str) {
+        let mut counts = lock(&self.counts);
+        let line = counts.entry(host.to_owned()).or_default();
+        line.ok += 1;
+        line.changed += 1;
+        self.events.send(Event::TaskFinished {
+            task: format!("{cluster}/{title}"),
+            title: title.to_owned(),
+            host: host.to_owned(),
+            stage: stage.word().into(),
+            outcome: Outcome::Changed,
+            change: None,
+            seconds: 0.0,
+        });
+    }
+
+    /// The recap so far.
+    pub fn tally(&self) -> BTreeMap<String, Counts> {
+        lock(&self.counts).clone()
     }
 
     /// Takes the locks. True: somebody else was at work meanwhile, and everything was looked at again.

@@ -52,6 +52,8 @@ pub struct Settings {
     pub install_docker: bool,
     /// `INIT_DB`.
     pub init_db: bool,
+    /// `--prune`: nodes that are no hosts of the inventory are removed from the Swarm.
+    pub prune: bool,
     /// Keys merged into `/etc/docker/daemon.json`.
     pub daemon: Map<String, Value>,
     /// `DOCKER_REPO_URL` and its key, for distributions that ship no Docker.

@@ -83,6 +83,8 @@ pub enum What {
     Engine,
     /// The host is a manager of the cluster's Swarm.
     Member,
+    /// Nodes of the Swarm that are no hosts of the inventory, removed with `--prune`.
+    Prune,
     /// The node that holds the internal database carries the label.
     DataNode,
     /// A directory on the data node only.
@@ -107,6 +109,8 @@ pub enum What {
     Material(Arc<Material>),
     /// The gate before the schema job.
     Database,
+    /// A dump of the database, before this service (its schema job) is started.
+    Dump(Arc<WantedService>),
     /// The record that the database was initialised.
     Record,
     /// A service.

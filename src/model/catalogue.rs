@@ -15,8 +15,8 @@ use serde_yaml::Value;
 use thiserror::Error;
 
 pub use parts::{
-    BindMount, ExecQuery, Flag, Healthcheck, HostDir, HostFile, Job, Limits, Material, On, Port, Published, Replicas,
-    Resources, Single, Tls, Update,
+    BindMount, Dump, ExecQuery, Flag, Healthcheck, HostDir, HostFile, Job, Limits, Material, On, Port, Published,
+    Replicas, Resources, Single, Tls, Update,
 };
 pub(crate) use places::in_words;
 pub use places::{Places, RoleLayer};

@@ -1,6 +1,7 @@
 //! The pure part of reemo-infra: no clock, no network, no file system, no tokio.
 
 pub mod ansible_cfg;
+pub mod carried;
 pub mod catalogue;
 pub mod change;
 pub mod declare;

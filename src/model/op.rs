@@ -41,6 +41,46 @@ pub enum Op {
     },
     /// One call of the Docker API.
     Docker(DockerOp),
+    /// Dump a database into a file of the host.
+    Dump(Dump),
+}
+
+/// A dump of a database, taken on the host where its client programs are.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Dump {
+    /// Where the client programs are.
+    pub way: DumpWay,
+    /// Certificates of ours that the database asks for, as PEM; for one that runs elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<Secret>,
+    /// Its name.
+    pub database: String,
+    /// Release whose schema it has; `None`: the last schema job is not known to have succeeded.
+    pub release: Option<String>,
+    /// What for: `before 2.14.0`.
+    pub reason: String,
+    /// So many dumps are kept.
+    pub keep: u64,
+}
+
+/// Where the client programs of a database are.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "way", rename_all = "snake_case")]
+pub enum DumpWay {
+    /// In the container of this service.
+    Inside {
+        /// Its name.
+        service: String,
+        /// File in the container with their options.
+        options: String,
+    },
+    /// In a container of their own, beside the services.
+    Aside {
+        /// Its image.
+        image: String,
+        /// Their options: where the database is, and the login.
+        options: Secret,
+    },
 }
 
 /// A program and its arguments; never a shell line. Quoting is the transport's business.
@@ -155,6 +195,21 @@ pub enum DockerOp {
         node: String,
         /// Label and wanted value.
         labels: Vec<(String, Option<String>)>,
+    },
+    /// Nothing is started on a node any more, and what runs there goes elsewhere; waits until it has.
+    NodeDrain {
+        /// The node's Swarm id.
+        node: String,
+    },
+    /// A manager becomes a worker; waits until the others say so.
+    NodeDemote {
+        /// The node's Swarm id.
+        node: String,
+    },
+    /// A node is forgotten by its Swarm.
+    NodeRemove {
+        /// The node's Swarm id.
+        node: String,
     },
     /// `POST /networks/create`.
     NetworkCreate {

@@ -42,6 +42,11 @@ impl Passphrase {
         }
     }
 
+    /// The passphrase itself.
+    pub fn open(&self) -> Result<Secret> {
+        self.read().map(|loaded| loaded.secret)
+    }
+
     pub(crate) fn read_or_make(&self) -> Result<Loaded> {
         if let Passphrase::KeyFile(path) = self {
             // A dangling link counts as a file of the operator's, not as ours to make.

@@ -56,6 +56,18 @@ fn topology_5_6_7_relays_and_farms() {
 
 #[test]
 #[ignore = "make test-all"]
+fn way_back() {
+    topology::back::tell();
+}
+
+#[test]
+#[ignore = "make test-all"]
+fn dumps_of_the_database() {
+    topology::database::tell();
+}
+
+#[test]
+#[ignore = "make test-all"]
 fn topology_8_two_apis() {
     topology::apis::tell();
 }

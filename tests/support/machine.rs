@@ -30,6 +30,8 @@ pub struct State {
     pub unknown: Vec<String>,
     /// What an installation says before it fails.
     pub broken_packages: Option<String>,
+    /// What the database says when it cannot be dumped.
+    pub broken_database: Option<String>,
     /// How wrong its clock is.
     pub clock_ahead_s: u64,
     /// Signs of life of who holds the lock.
@@ -64,6 +66,7 @@ impl Machine {
             commands: Vec::new(),
             unknown: Vec::new(),
             broken_packages: None,
+            broken_database: None,
             clock_ahead_s: 0,
             beats: 0,
             clock: 0,
@@ -93,6 +96,8 @@ impl State {
                 self.commands.push(format!("write {path}"));
                 self.write(path, mode, owner, sum, expect, &exec.stdin)
             }
+            ["sh", "-c", _, "dump", folder, verb, ..] => self.dump(folder, verb, &argv[6..]),
+            ["test", "-e", path] => Ran { code: i32::from(!self.files.contains_key(path)), ..Ran::default() },
             ["sh", "-c", script, "lock", path, ..] => self.lock(script, path, &argv[5..], &exec.stdin),
             ["mkdir", "-p", "--", path] | ["mkdir", "-p", "-m", _, "--", path] => {
                 if !self.files.contains_key(path) {
@@ -179,6 +184,38 @@ impl State {
         }
         names.into_iter().for_each(|n| drop(self.packages.insert(n, "1.0-1".into())));
         Ran::ok("Setting up\n")
+    }
+
+    /// The script of the database's dumps, as far as a run needs it; the real one is tried on real hosts.
+    fn dump(&mut self, folder: &str, verb: &str, args: &[&str]) -> Ran {
+        let info = |name: &str| format!("{folder}/{name}.info");
+        match (verb, args) {
+            ("take", [name, _database, "aside", _image, _length, told @ ..]) => {
+                if let Some(why) = &self.broken_database {
+                    return Ran::failed(1, why.clone());
+                }
+                self.commands.push(format!("dump {}", name.split_once('-').map_or("", |(_, reason)| reason)));
+                let text = format!("{}\ntables 7\nbytes 99\nsha256 {}\n", told.join("\n"), "0".repeat(64));
+                let entry = Entry { mode: 0o600, owner: "root:root".into(), content: Some(text.clone().into()) };
+                self.files.insert(info(name), entry);
+                Ran::ok(text)
+            }
+            ("list", []) => {
+                let all = self.files.iter().filter_map(|(path, entry)| {
+                    let name = path.strip_prefix(folder)?.strip_prefix('/')?.strip_suffix(".info")?;
+                    Some(format!("dump {name}\n{}", String::from_utf8_lossy(entry.content.as_ref()?)))
+                });
+                Ran::ok(all.collect::<String>())
+            }
+            ("drop", [name]) => {
+                self.files.remove(&info(name));
+                Ran::ok("")
+            }
+            _ => {
+                self.unknown.push(format!("dump {verb} {args:?}"));
+                Ran::failed(127, "")
+            }
+        }
     }
 
     /// The scripts of the lock: taken, kept, broken, given back.

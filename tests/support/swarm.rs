@@ -33,8 +33,12 @@ pub struct State {
     pub lost: BTreeSet<String>,
     /// Called before an update is looked at: somebody else is at work as well.
     pub meddle: Option<fn(&mut Value)>,
+    /// Other nodes of the Swarm, by id.
+    pub others: BTreeMap<String, Value>,
     /// What was changed, in order: `create reemo_api`, `update reemo_api 2.13.10 max=5`.
     pub changes: Vec<String>,
+    /// Names of the records of runs, in order.
+    pub records: Vec<String>,
     /// Who took the lock, in order.
     pub locks: Vec<String>,
     /// What the schema job works on.
@@ -93,9 +97,28 @@ impl Swarm {
             s.changes.push("init".into());
             Reply::json(json!("node1"))
         });
-        self.on(Method::GET, "/nodes", |s, _| Reply::json(json!([s.node()])));
-        self.on(Method::GET, "/nodes/*", |s, _| Reply::json(s.node()));
+        self.on(Method::GET, "/nodes", |s, _| {
+            Reply::json([s.node()].into_iter().chain(s.others.values().cloned()).collect())
+        });
+        self.on(Method::GET, "/nodes/*", |s, call| {
+            Reply::json(s.others.get(&call.parts[0]).cloned().unwrap_or_else(|| s.node()))
+        });
+        self.on(Method::DELETE, "/nodes/*", |s, call| {
+            s.changes.push(format!("remove node {}", call.parts[0]));
+            s.others.remove(&call.parts[0]);
+            Reply::status(200, Value::Null)
+        });
         self.on(Method::POST, "/nodes/*/update", |s, call| {
+            if let Some(other) = s.others.get_mut(&call.parts[0]) {
+                let (was, spec) = (other["Spec"].clone(), call.json());
+                if spec["Role"] == "worker" {
+                    other["ManagerStatus"] = Value::Null;
+                }
+                let said = if was["Role"] == spec["Role"] { "drain" } else { "demote" };
+                other["Spec"] = spec;
+                s.changes.push(format!("{said} node {}", call.parts[0]));
+                return Reply::status(200, Value::Null);
+            }
             s.node_labels = call.json()["Labels"].clone();
             Reply::status(200, Value::Null)
         });
@@ -162,6 +185,14 @@ impl State {
     fn list(&self, kind: &'static str, call: &Call) -> Value {
         let all = self.objects.get(kind).cloned().unwrap_or_default();
         let filters: Value = call.query.get("filters").and_then(|f| serde_json::from_str(f).ok()).unwrap_or_default();
+        let named = filters["label"].as_array().and_then(|l| l.first()).and_then(Value::as_str);
+        let named = named.or_else(|| filters["label"].as_object().and_then(|l| l.keys().next()).map(String::as_str));
+        if let Some(label) = named {
+            return all.into_iter().filter(|o| o["Spec"]["Labels"].get(label).is_some()).collect();
+        }
+        if let Some(nodes) = filters["node"].as_object() {
+            return all.into_iter().filter(|t| t["NodeID"].as_str().is_some_and(|n| nodes.contains_key(n))).collect();
+        }
         let Some(wanted) = filters["service"].as_object() else { return Value::Array(all) };
         let of =
             |task: &Value| wanted.keys().any(|name| self.service(name).is_some_and(|s| s["ID"] == task["ServiceID"]));
@@ -186,12 +217,15 @@ impl State {
                 network
             }
             _ => {
-                json!({"ID": id, "Version": {"Index": self.clock}, "Spec": {"Name": spec["Name"], "Labels": spec["Labels"]}})
+                let data = if kind == "configs" { &spec["Data"] } else { &Value::Null };
+                let spec = json!({"Name": spec["Name"], "Labels": spec["Labels"], "Data": data});
+                json!({"ID": id, "Version": {"Index": self.clock}, "Spec": spec})
             }
         };
         let name = spec["Name"].as_str().unwrap_or_default();
         // The lock is no change of the platform.
         match name {
+            name if name.starts_with("io.reemo.run.") => self.records.push(name.to_owned()),
             "io.reemo.lock" => self.locks.push(spec["Labels"]["owner"].as_str().unwrap_or_default().to_owned()),
             _ => self.changes.push(format!("create {kind} {}", without_hash(name))),
         }

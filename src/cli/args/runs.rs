@@ -1,6 +1,7 @@
-//! `runs`, `resume` and `lock`.
+//! `runs`, `resume`, `rollback` and `lock`.
 
 use clap::{Args, Subcommand, ValueEnum};
+use reemo_model::catalogue::Span;
 
 use super::{ConnectOptions, InventoryOptions, OutputArgs};
 
@@ -63,4 +64,31 @@ pub struct ResumeArgs {
     /// Variables that were given with -e and are not kept, because they are or may be secret.
     #[arg(short = 'e', long = "extra-vars", value_name = "VARS")]
     pub extra_vars: Vec<String>,
+}
+
+/// Arguments of `rollback`.
+#[derive(Debug, Clone, Args)]
+pub struct RollbackArgs {
+    /// The run before which the services were as they are to be again, or the beginning of its name; default: the last
+    /// that changed services, from whatever machine.
+    #[arg(long, value_name = "RUN")]
+    pub to: Option<String>,
+    /// Put this dump back as well (`db list` names them): needed where the schema of the database has changed since.
+    #[arg(long, value_name = "DUMP")]
+    pub restore: Option<String>,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+    /// Wait so long (`30s`, `10m`) for another run on the same cluster to end; without it, exit 7 at once.
+    #[arg(long = "lock-wait", value_name = "DURATION")]
+    pub lock_wait: Option<Span>,
+    /// Inventory.
+    #[command(flatten)]
+    pub inventory: InventoryOptions,
+    /// Login.
+    #[command(flatten)]
+    pub connect: ConnectOptions,
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }

@@ -71,7 +71,9 @@ impl Builder<'_> {
             preflights.push(preflight);
             engines.push(engine);
         }
-        let members = self.members(name, &hosts, &engines);
+        let prune =
+            self.put(At::cluster(name, Stage::Swarm), "nodes no longer wanted", Select::Always, What::Prune, &engines);
+        let members = self.members(name, &hosts, &engines, prune);
         let mut ready = members.clone();
         for (network, role) in &cluster.wanted.networks {
             let what = What::Network { name: network.clone(), role: role.clone() };
@@ -169,10 +171,10 @@ impl Builder<'_> {
     }
 
     /// The first manager initialises; the others join it. Hosts stand managers first.
-    fn members(&mut self, name: &str, hosts: &[String], engines: &[NodeIndex]) -> Vec<NodeIndex> {
+    fn members(&mut self, name: &str, hosts: &[String], engines: &[NodeIndex], prune: NodeIndex) -> Vec<NodeIndex> {
         let mut members: Vec<NodeIndex> = Vec::new();
         for (host, engine) in hosts.iter().zip(engines) {
-            let after: Vec<NodeIndex> = [*engine].into_iter().chain(members.first().copied()).collect();
+            let after: Vec<NodeIndex> = [*engine, prune].into_iter().chain(members.first().copied()).collect();
             let title = if self.site.hosts[host].worker { "swarm worker" } else { "swarm manager" };
             members.push(self.put(At::host(name, host, Stage::Swarm), title, Select::Always, What::Member, &after));
         }

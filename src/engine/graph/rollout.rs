@@ -37,6 +37,11 @@ impl Builder<'_> {
                 let mut after: Vec<NodeIndex> = before.iter().chain(ready).chain(&other_apis).copied().collect();
                 after.extend(needs.remove(&service.name).unwrap_or_default());
                 after.extend(label.filter(|_| service.data_node));
+                if service.dump.is_some() {
+                    let (tags, job) = (Select::Tags(service.tags.clone()), Arc::new((*service).clone()));
+                    let at = At::cluster(name, stage);
+                    after.push(self.put(at, "dump of the database", tags, What::Dump(job), &after));
+                }
                 let what = What::Service(Arc::new((*service).clone()));
                 let index =
                     self.put(At::cluster(name, stage), &service.name, Select::Tags(service.tags.clone()), what, &after);

@@ -146,6 +146,11 @@ impl Drop for Lease {
 }
 
 impl Lease {
+    /// Who holds it, and what for.
+    pub fn holder(&self) -> (Owner, String) {
+        (self.wish.owner.clone(), self.wish.reason.clone())
+    }
+
     /// Takes the locks of all clusters of the run, or none.
     pub async fn take(site: &Site, fleet: &Fleet, world: &World, wish: Wish, events: &Sink) -> Result<Lease, Fault> {
         let on_wait = |line: &str| events.warn(line);

@@ -238,6 +238,7 @@ async fn call(managers: &[Arc<dyn Host>], cluster: &str, ask: &Ask) -> Result<An
 
 fn labels(wish: &Wish, count: u64) -> Value {
     json!({
+        reemo_resource::swarm::MANAGED: "true",
         "owner": serde_json::to_string(&wish.owner).unwrap_or_default(),
         "reason": wish.reason,
         "beat": count.to_string(),

@@ -284,6 +284,28 @@ fn ten_minutes() -> Span {
     Span(600_000)
 }
 
+/// How the database of a schema job is dumped before the job runs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dump {
+    /// Its name, templated.
+    pub database: String,
+    /// True: it runs in a container of this cluster. Templated.
+    pub inside: String,
+    /// Service that it runs in.
+    pub service: String,
+    /// Options of its client programs, in that container.
+    pub options: String,
+    /// Image suffix of the client programs for one that runs elsewhere.
+    pub image: String,
+    /// Variable that holds the tag.
+    pub version: String,
+    /// Template file of their options.
+    pub template: String,
+    /// Variable: how many dumps are kept.
+    pub keep: String,
+}
+
 /// A program run inside the database's container that prints how many tables there are.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

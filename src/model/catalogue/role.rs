@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde_yaml::Value;
 
 use super::parts::{
-    BindMount, ExecQuery, Flag, Healthcheck, HostDir, HostFile, Job, Material, Port, Replicas, Resources, Single, Tls,
-    Update,
+    BindMount, Dump, ExecQuery, Flag, Healthcheck, HostDir, HostFile, Job, Material, Port, Replicas, Resources, Single,
+    Tls, Update,
 };
 use super::stage::Stage;
 use super::units::Span;
@@ -125,6 +125,9 @@ pub struct Role {
     /// How the database is asked whether it holds data.
     #[serde(default)]
     pub exec_query: Option<ExecQuery>,
+    /// How the database is dumped before the job runs.
+    #[serde(default)]
+    pub dump: Option<Dump>,
     /// Variables declared here.
     #[serde(default)]
     pub variables: IndexMap<String, Value>,

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{
-    ClusterShape, Context, Render, WantedDir, WantedFile, WantedMaterial, WantedPort, WantedService, plain, truthy,
+    ClusterShape, Context, Render, WantedDir, WantedDump, WantedFile, WantedMaterial, WantedPort, WantedService, plain,
+    truthy,
 };
 use crate::catalogue::{
-    Catalogue, Flag, HostFile, Limits, Material, On, Port, Published, Replicas, Role, Single, parse_size,
+    Catalogue, Dump, Flag, HostFile, Limits, Material, On, Port, Published, Replicas, Role, Single, parse_size,
 };
+use crate::op::DumpWay;
 use crate::options::{self, Copies, Options};
 use crate::secret::{Blob, Secret};
 
@@ -83,12 +85,7 @@ impl RoleRenderer<'_> {
     fn service(&self, name: String, mut ctx: Context) -> Result<WantedService, String> {
         let role = self.role;
         let version = self.variable_text(&role.version)?.unwrap_or_default();
-        let image = format!(
-            "{}/{}{}:{version}",
-            self.variable_text("REGISTRY_URL")?.unwrap_or_default(),
-            self.variable_text("REGISTRY_ENV")?.unwrap_or_default(),
-            role.image
-        );
+        let image = self.image(&role.image, &version)?;
         ctx.insert("image".into(), json!(image));
         let options = options::of(self.options, self.role_name, &name);
         let list = |key: &str, from: &[String]| -> Result<Vec<String>, String> {
@@ -129,6 +126,7 @@ impl RoleRenderer<'_> {
             secrets: self.materials("secrets", &role.secrets, 0o400, &ctx)?,
             configs: self.materials("configs", &role.configs, 0o444, &ctx)?,
             files: self.files(&ctx)?,
+            page: self.page(&ctx)?,
             dirs: self.dirs(&ctx)?,
             mounts: role.mounts.clone(),
             tmpfs: role.tmpfs.clone(),
@@ -152,10 +150,36 @@ impl RoleRenderer<'_> {
                 Some(query) => Some(list("exec_query", &query.argv)?),
                 None => None,
             },
+            dump: match &role.dump {
+                Some(dump) => Some(self.dump(dump, &ctx)?),
+                None => None,
+            },
             name,
             image,
             version,
         })
+    }
+
+    fn image(&self, suffix: &str, version: &str) -> Result<String, String> {
+        let [registry, prefix] = ["REGISTRY_URL", "REGISTRY_ENV"].map(|name| self.variable_text(name));
+        Ok(format!("{}/{}{suffix}:{version}", registry?.unwrap_or_default(), prefix?.unwrap_or_default()))
+    }
+
+    fn dump(&self, dump: &Dump, ctx: &Context) -> Result<WantedDump, String> {
+        let keep = self.variable_text(&dump.keep)?.unwrap_or_default();
+        let keep = match keep.parse::<u64>() {
+            Ok(keep) if keep > 0 => keep,
+            _ => return Err(self.fail("dump", format!("`{}`: at least 1 is kept, not `{keep}`", dump.keep))),
+        };
+        let way = match self.holds("dump", Some(&dump.inside), ctx)? {
+            true => DumpWay::Inside { service: dump.service.clone(), options: dump.options.clone() },
+            false => {
+                let version = self.variable_text(&dump.version)?.unwrap_or_default();
+                let options = self.content("dump", &None, &Some(dump.template.clone()), ctx)?;
+                DumpWay::Aside { image: self.image(&dump.image, &version)?, options: Secret::unregistered(options) }
+            }
+        };
+        Ok(WantedDump { database: self.text("dump", &dump.database, ctx)?, way, keep })
     }
 
     /// Wanted copies, and how many a node may have.
@@ -275,6 +299,20 @@ impl RoleRenderer<'_> {
 
     fn mode(&self, key: &str, text: &str) -> Result<u32, String> {
         u32::from_str_radix(text, 8).map_err(|_| self.fail(key, format!("mode `{text}` is not octal")))
+    }
+
+    /// The files of the maintenance page, as they are when it is shown.
+    fn page(&self, ctx: &Context) -> Result<Vec<WantedFile>, String> {
+        if self.role.files.iter().all(|f| f.only_tags.is_empty()) {
+            return Ok(Vec::new());
+        }
+        let mut shown = ctx.clone();
+        shown.insert("MAINTENANCE_ENABLE".into(), json!(true));
+        let files = self.files(&shown)?;
+        Ok(files
+            .into_iter()
+            .filter(|f| f.only_tags.iter().any(|t| t == "maintenance") && f.content.is_some())
+            .collect())
     }
 
     fn files(&self, ctx: &Context) -> Result<Vec<WantedFile>, String> {

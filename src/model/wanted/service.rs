@@ -1,6 +1,7 @@
 //! One service as it is wanted: a role, rendered for a cluster.
 
 use crate::catalogue::{BindMount, Healthcheck, Job, Span, Stage, Tls, Update};
+use crate::op::DumpWay;
 use crate::secret::Blob;
 
 /// One service, rendered.
@@ -48,6 +49,8 @@ pub struct WantedService {
     pub configs: Vec<WantedMaterial>,
     /// Files on the hosts.
     pub files: Vec<WantedFile>,
+    /// Those of its files that show users the maintenance page, whether it is asked for or not.
+    pub page: Vec<WantedFile>,
     /// Directories on the hosts.
     pub dirs: Vec<WantedDir>,
     /// Bind mounts.
@@ -82,6 +85,19 @@ pub struct WantedService {
     pub job: Option<Job>,
     /// Query of the database.
     pub exec_query: Option<Vec<String>>,
+    /// How the database is dumped before the job runs.
+    pub dump: Option<WantedDump>,
+}
+
+/// How a database is dumped, rendered.
+#[derive(Clone, Debug)]
+pub struct WantedDump {
+    /// Its name.
+    pub database: String,
+    /// Where its client programs are.
+    pub way: DumpWay,
+    /// So many dumps are kept.
+    pub keep: u64,
 }
 
 /// A published port, rendered.

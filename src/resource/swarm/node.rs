@@ -25,9 +25,18 @@ pub struct Member {
 
 /// What one host has to do to be a manager or a worker of the cluster's Swarm.
 pub fn diff(host: &str, members: &[Member], there: Option<&SwarmObservation>) -> Verdict {
-    if let Some(refused) = foreign(members, there) {
-        return refused;
+    match foreign(members, there) {
+        Some(refused) => refused,
+        None => placed(host, members, there),
     }
+}
+
+/// The same where nodes that are no hosts of the group are about to be removed.
+pub fn diff_pruned(host: &str, members: &[Member], there: Option<&SwarmObservation>) -> Verdict {
+    scattered(members).unwrap_or_else(|| placed(host, members, there))
+}
+
+fn placed(host: &str, members: &[Member], there: Option<&SwarmObservation>) -> Verdict {
     let Some(me) = members.iter().find(|m| m.host == host) else {
         return Verdict::Unchanged;
     };
@@ -108,8 +117,8 @@ fn join(me: &Member, members: &[Member]) -> Verdict {
     })
 }
 
-/// A Swarm is adopted only when its nodes are the group's hosts.
-fn foreign(members: &[Member], there: Option<&SwarmObservation>) -> Option<Verdict> {
+/// Hosts of one group in several Swarms.
+fn scattered(members: &[Member]) -> Option<Verdict> {
     let mut swarms: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for member in members {
         if let Some(engine) = member.engine.as_ref().filter(|e| e.manager) {
@@ -132,7 +141,12 @@ fn foreign(members: &[Member], there: Option<&SwarmObservation>) -> Option<Verdi
                 .into(),
         });
     }
-    let there = there?;
+    None
+}
+
+/// Nodes of a Swarm that are no hosts of the group: a host that was taken out of the inventory, or the old node of a
+/// machine that was replaced.
+pub fn strangers<'a>(members: &[Member], there: &'a SwarmObservation) -> Vec<&'a Value> {
     let ours = |node: &Value| {
         let id = text(node, &["ID"]);
         let address = text(node, &["Status", "Addr"]);
@@ -141,18 +155,34 @@ fn foreign(members: &[Member], there: Option<&SwarmObservation>) -> Option<Verdi
             None => m.advertise == address || m.host == text(node, &["Description", "Hostname"]),
         })
     };
-    let strangers: Vec<String> = there
-        .nodes
-        .iter()
-        .filter(|n| !ours(n))
-        .map(|n| format!("{} ({})", text(n, &["Description", "Hostname"]), text(n, &["Status", "Addr"])))
-        .collect();
+    there.nodes.iter().filter(|n| !ours(n)).collect()
+}
+
+/// `e2e3 (10.0.0.3)`, and of a machine that was replaced, whose place it had.
+pub fn name_of(node: &Value, members: &[Member]) -> String {
+    let (name, address) = (text(node, &["Description", "Hostname"]), text(node, &["Status", "Addr"]));
+    match members.iter().find(|m| m.advertise == address) {
+        Some(host) => format!("{name} ({address}), the node {} was before it was replaced", host.host),
+        None => format!("{name} ({address})"),
+    }
+}
+
+/// A Swarm is adopted only when its nodes are the group's hosts.
+fn foreign(members: &[Member], there: Option<&SwarmObservation>) -> Option<Verdict> {
+    if let Some(refused) = scattered(members) {
+        return Some(refused);
+    }
+    let there = there?;
+    let strangers: Vec<String> = strangers(members, there).into_iter().map(|n| name_of(n, members)).collect();
     if strangers.is_empty() {
         return None;
     }
     Some(Verdict::Refused {
         why: format!("the Swarm of {} has nodes that are not in this group: {}", there.asked, strangers.join(", ")),
-        hint: "add them to the group in the inventory, or remove them from the Swarm (`docker node demote`, then `docker node rm`)".into(),
+        hint:
+            "add them to the group in the inventory; or have them drained and removed: the same command with --prune \
+               (`reemo-infra plan --prune` shows what that does)"
+                .into(),
     })
 }
 

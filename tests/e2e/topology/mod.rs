@@ -1,6 +1,8 @@
 //! The other shapes of a platform, each on bare hosts of its own: what an operator types, and what is there then.
 
 pub mod apis;
+pub mod back;
+pub mod database;
 pub mod external;
 pub mod farms;
 pub mod one;
