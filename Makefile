@@ -1,6 +1,6 @@
 # make demo        a platform on three hosts of this machine (Debian 12, root)     make demo-down   takes it away
 # make test        everything: format, lints, tests, end-to-end tests on real hosts
-# make test-all    the same with every topology: relays, farms, external databases (longer)
+# make test-all    the same with every topology (one server, relays, farms, external databases) and updates under load (longer)
 # make dist        the binary that is shipped: static, optimised
 SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)

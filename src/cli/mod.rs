@@ -13,6 +13,7 @@ mod docs;
 mod embed;
 mod exec;
 mod explain;
+mod filter;
 mod graph;
 mod initial;
 mod inventory;

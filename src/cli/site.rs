@@ -19,7 +19,7 @@ use serde_json::{Value as Json, json};
 
 use super::load::Loaded;
 use super::render::ClusterScope;
-use super::{initial, once, portal_certs, target};
+use super::{filter, initial, once, portal_certs, target};
 use crate::engine::external::{External, Identity, Tls};
 use crate::engine::site::{ClusterSite, HostSite, Settings, Site};
 
@@ -37,8 +37,10 @@ pub fn build(loaded: &Loaded, store: &Arc<Store>, now: Timestamp, diagnostics: &
         let scope = scope(loaded, store, first);
         let problems = diagnostics.errors().count();
         let shape = ClusterShape { database_of: owners.get(&cluster.name).cloned(), ..shape(loaded, store, cluster) };
-        match cluster_site(loaded, store, first, scope, &shape, now) {
+        match cluster_site(loaded, store, first, scope.clone(), &shape, now) {
             Ok(site) => {
+                let value = |name: &str| scope.get_json(name).ok().flatten();
+                diagnostics.extend(filter::covers_bridge(loaded, cluster, &value).into_iter().collect());
                 diagnostics.extend(one_copy(loaded, cluster, &site.wanted).into_iter().collect());
                 if site.wanted.services.iter().any(|s| s.job.is_some()) {
                     diagnostics.extend(initial::too_late(loaded, cluster, site.settings.init_db).into_iter().collect());

@@ -103,6 +103,7 @@ pub fn tell() {
     let site = Site::raise("one", &["infra1", "outside"], &groups());
     site.step("the site's mail server, outside", |s| outside::mail_server(s, ACCOUNT));
     listen(&site);
+    addresses(&site);
     site.step("images: engine, Swarm and pulls, and nothing of the platform", images);
     site.step("apply: one server", |s| {
         let ran = s.tool.run(&["apply", "-e", "INIT_DB=true"]).ends_with(0);
@@ -128,6 +129,17 @@ template(name="facilities" type="string" string="%syslogfacility-text% %programn
 END
 systemctl restart rsyslog"#;
     site.fleet.sh(site.fleet.host("infra1"), RULE);
+}
+
+/// IPv6 on both hosts, before the engine looks whether there is any.
+fn addresses(site: &Site) {
+    for (host, address) in [("infra1", "fd00:4::11"), ("outside", "fd00:4::12")] {
+        let add = format!(
+            "sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.eth0.disable_ipv6=0 && \
+             ip -6 address add {address}/64 dev eth0 nodad"
+        );
+        site.fleet.sh(site.fleet.host(host), &add);
+    }
 }
 
 /// The document's playbook of the images.
@@ -233,13 +245,6 @@ fn filtered(site: &Site) {
 /// Docker passes IPv6 on to containers that have none: their clients all have the address of the node's own bridge, and
 /// so are refused wherever there is a filter that does not name it.
 fn over_ipv6(site: &Site) {
-    for (host, address) in [("infra1", "fd00:4::11"), ("outside", "fd00:4::12")] {
-        let add = format!(
-            "sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.eth0.disable_ipv6=0 && \
-                           ip -6 address add {address}/64 dev eth0 nodad"
-        );
-        site.fleet.sh(site.fleet.host(host), &add);
-    }
     let ask = |name: &str, port: u16| from_outside(site, "[fd00:4::11]", name, port, "/", "");
     assert_eq!(ask("agents.reemo.test", 8443), 200, "agents over IPv6");
     assert_eq!(ask("portal.reemo.test", 443), 403, "users over IPv6, where there is a filter");
@@ -297,7 +302,8 @@ fn mailed(site: &Site) {
     outside::asks_for_tls_and_login(site);
     send(site, "first-of-the-platform");
     let mail = outside::received(site, "first-of-the-platform", Duration::from_secs(60));
-    assert!(mail.contains("A word.") && mail.contains("reemo_exim4"), "{mail}");
+    // ESMTPSA: over TLS, and by somebody who had logged in.
+    assert!(["A word.", "reemo_exim4", "with ESMTPSA"].iter().all(|part| mail.contains(part)), "{mail}");
     // The password is what opens it: with another one nothing arrives.
     site.write(&groups().replace(&ACCOUNT.1.replace('\'', "''"), "another-one"));
     site.tool.run(&["apply"]).ends_with(0).says("reemo_exim4");

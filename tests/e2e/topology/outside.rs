@@ -1,4 +1,4 @@
-//! What a site has beside the platform: a mail server (OpenSMTPD) that takes nothing without TLS and a login, and a
+//! What a site has beside the platform: a mail server (Postfix, Dovecot) that takes nothing without TLS and a login, and a
 //! Prometheus that joins the platform's network as a service of its own. Both from Debian's packages.
 
 use std::time::{Duration, Instant};
@@ -10,24 +10,36 @@ use crate::command;
 pub fn mail_server(site: &Site, account: (&str, &str)) {
     const INSTALL: &str = r#"set -e
 apt-get update -qq >/dev/null
-DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends opensmtpd openssl curl >/dev/null 2>&1
+DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends postfix dovecot-core openssl curl >/dev/null 2>&1
 useradd -m keeper
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 60 -subj /CN=mail.reemo.test -keyout /etc/sink.key -out /etc/sink.crt 2>/dev/null
+openssl req -x509 -newkey rsa:2048 -nodes -days 60 -subj /CN=mail.reemo.test -keyout /etc/sink.key -out /etc/sink.crt 2>/dev/null
 chmod 600 /etc/sink.key
-read -r user
-printf '%s\t%s\n' "$user" "$(smtpctl encrypt)" >/etc/sink.accounts
-printf '@\tkeeper\n' >/etc/sink.everybody
-cat >/etc/smtpd.conf <<'END'
-pki sink cert "/etc/sink.crt"
-pki sink key "/etc/sink.key"
-table accounts file:/etc/sink.accounts
-table everybody file:/etc/sink.everybody
-listen on 0.0.0.0 port 587 tls-require pki sink auth <accounts>
-action "keep" maildir "/home/keeper/mail" virtual <everybody>
-match auth from any for any action "keep"
+IFS= read -r user
+printf '%s:{SHA512-CRYPT}%s\n' "$user" "$(openssl passwd -6 -stdin)" >/etc/sink.accounts
+cat >/etc/dovecot/dovecot.conf <<'END'
+protocols =
+ssl = no
+auth_mechanisms = plain login
+log_path = /var/log/dovecot.log
+passdb {
+  driver = passwd-file
+  args = username_format=%u /etc/sink.accounts
+}
+service auth {
+  unix_listener /var/spool/postfix/private/auth {
+    mode = 0666
+  }
+}
 END
-smtpd -n 2>&1
-systemctl restart opensmtpd"#;
+# Whoever has logged in may send to everybody; all of it is kept in one folder.
+postconf -e mydestination= virtual_mailbox_domains=static:all virtual_mailbox_base=/home/keeper \
+  virtual_mailbox_maps=static:mail/ "virtual_uid_maps=static:$(id -u keeper)" "virtual_gid_maps=static:$(id -g keeper)" \
+  maillog_file=/var/log/postfix.log smtpd_tls_cert_file=/etc/sink.crt smtpd_tls_key_file=/etc/sink.key \
+  smtpd_tls_security_level=encrypt smtpd_tls_auth_only=yes smtpd_tls_received_header=yes \
+  smtpd_sasl_auth_enable=yes smtpd_sasl_type=dovecot smtpd_sasl_path=private/auth \
+  smtpd_relay_restrictions=permit_sasl_authenticated,reject smtpd_recipient_restrictions=permit_sasl_authenticated,reject
+postconf -M 587/inet='587 inet n - n - - smtpd'
+systemctl restart dovecot postfix"#;
     let host = site.fleet.host("outside");
     // On standard input, as a password should.
     let ended = site.fleet.try_sh(host, INSTALL, &format!("{}\n{}\n", account.0, account.1));
@@ -46,7 +58,7 @@ pub fn asks_for_tls_and_login(site: &Site) {
     let clear = send("");
     assert!(!clear.success() && clear.out.contains("STARTTLS"), "in clear: {}", clear.out);
     let nobody = send("--ssl-reqd");
-    assert!(!nobody.success() && nobody.out.contains("< 5"), "without a login: {}", nobody.out);
+    assert!(!nobody.success() && nobody.out.contains("< 554"), "without a login: {}", nobody.out);
 }
 
 /// True if a mail with this subject was taken.
@@ -69,14 +81,14 @@ pub fn received(site: &Site, subject: &str, patience: Duration) -> String {
 /// Waits until somebody was refused for a wrong password.
 pub fn refused_login(site: &Site, patience: Duration) {
     let began = Instant::now();
-    while !log(site).lines().any(|l| l.contains("authentication") && l.contains("result=permfail")) {
+    while !log(site).lines().any(|l| l.contains("authentication failed")) {
         assert!(began.elapsed() < patience, "no login was refused; the server says:\n{}", log(site));
         std::thread::sleep(Duration::from_millis(300));
     }
 }
 
 fn log(site: &Site) -> String {
-    let read = "journalctl -q --no-pager -o cat -t smtpd | tail -n 60";
+    let read = "tail -n 60 /var/log/postfix.log";
     site.fleet.sh(site.fleet.host("outside"), read)
 }
 
