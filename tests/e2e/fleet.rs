@@ -97,6 +97,11 @@ impl Fleet {
         fleet
     }
 
+    /// A fleet of that name was kept.
+    pub fn is_up(name: &str) -> bool {
+        project().join(".fleet").join(name).join("hosts").exists()
+    }
+
     /// The host of that name.
     pub fn host(&self, name: &str) -> &Host {
         self.hosts.iter().find(|h| h.name == name).unwrap_or_else(|| panic!("no host {name}"))

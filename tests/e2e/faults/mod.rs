@@ -2,7 +2,7 @@
 //! same questions: does the platform serve, does a second run finish the job and leave nothing to do, is no lock left, did
 //! the users notice, and was no secret printed?
 //!
-//! `make test-faults` runs it. `REEMO_E2E_STEPS=3,4` with `REEMO_KEEP_FLEET=1`: only these, on the hosts an earlier run
+//! `make test-faults` runs it. `REEMO_E2E_STEPS=3,4`: only these; with `REEMO_KEEP_FLEET=1` on the hosts an earlier run
 //! kept.
 
 mod controller;
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::fleet::Host;
+use crate::fleet::{Fleet, Host};
 use crate::poison;
 use crate::story::say;
 use crate::swarm;
@@ -140,9 +140,10 @@ pub struct Suite {
 /// Tells all of them, or those asked for.
 pub fn tell() {
     let only = std::env::var("REEMO_E2E_STEPS").ok();
-    let site = Site::raise_again("faults", &NAMES, &groups(&[]), only.is_some());
+    let again = only.is_some() && Fleet::is_up("faults");
+    let site = Site::raise_again("faults", &NAMES, &groups(&[]), again);
     let suite = Suite { site, rows: RefCell::default() };
-    if only.is_none() {
+    if !again {
         suite.site.step("apply: three bare hosts become a platform", |s| s.install());
     }
     suite.sound();

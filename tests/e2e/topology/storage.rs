@@ -51,7 +51,14 @@ pub fn replicated() {
         until("all are back", || all_run(s, first, true));
         let mut leaders = BTreeSet::from([leader(s, first)]);
         for host in &s.fleet.hosts {
-            s.fleet.sh(host, "systemctl restart docker");
+            // As the product does it: an engine of 20.10 that is stopped while networks are in use may leave their
+            // interfaces, and then never gets these networks up again.
+            s.fleet.sh(
+                host,
+                "systemctl stop docker.socket docker.service
+                 for i in /sys/class/net/vx-*; do [ ! -e \"$i\" ] || ip link delete \"${i##*/}\"; done
+                 systemctl start docker.service",
+            );
             until("a leader, and everything runs again", || all_run(s, host, true));
             leaders.insert(leader(s, first));
         }
