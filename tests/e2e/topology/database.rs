@@ -90,10 +90,9 @@ pub fn tell() {
         s.fleet.sh(host, "mv /opt/reemo/dumps /opt/reemo/dumps.away && touch /opt/reemo/dumps");
         let broken = ["apply", "-t", "db", "-e", "DOCKER_VERSION_DB=2.13.10"];
         s.tool.run(&broken).ends_with(8).says("a schema does not go back");
-        // The same release again, as after a job that is not known to have succeeded.
-        let forget = "docker service update --detach -q --label-rm io.reemo.job.done reemo_db";
-        s.fleet.sh(host, forget);
-        let again = ["apply", "-t", "db", "-e", "DOCKER_VERSION_DB=2.14.0"];
+        // The same release with another setting: the job has to run again.
+        let setting = r#"{"SERVICE_OPTIONS": {"reemo_db": {"extra_env": {"AGAIN": "1"}}}}"#;
+        let again = ["apply", "-t", "db", "-e", "DOCKER_VERSION_DB=2.14.0", "-e", setting];
         s.tool.run(&again).ends_with(2).says("could not be dumped").says("nothing was changed");
         assert_eq!(query("SELECT COUNT(*) FROM reemo.db_runs"), runs);
         s.fleet.sh(host, "rm /opt/reemo/dumps && mv /opt/reemo/dumps.away /opt/reemo/dumps");
