@@ -273,7 +273,7 @@ impl Suite {
     fn gathered(&self) {
         self.until(NAMES[0], "docker node ls --format '{{.Status}} {{.ManagerStatus}}' | grep -c 'Ready [LR]'", "3");
         // And it has put back what was missing: `reemo_db` alone stands at 0/1.
-        let missing = "docker service ls --format '{{.Name}} {{.Replicas}}' | awk '{ split($2, n, \"/\") } n[1] < n[2]' | tr '\\n' ' '";
+        let missing = "docker service ls --format '{{.Name}} {{.Replicas}}' | awk '{ split($2, n, \"/\") } n[1] < n[2] { print $1, $2 }' | tr '\\n' ' '";
         self.until_it_is(NAMES[0], missing, "reemo_db 0/1");
     }
 
