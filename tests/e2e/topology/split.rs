@@ -17,6 +17,8 @@ portal_manager:
         TRAEFIK_SSL_CERTS:
           - cert_file: "{{ inventory_dir }}/portal.crt"
             key_file: "{{ inventory_dir }}/portal.key"
+          - cert_file: "{{ inventory_dir }}/helpdesk.crt"
+            key_file: "{{ inventory_dir }}/helpdesk.key"
         API_IP:
           - ip: "ADDRESS(api1)"
       hosts:
@@ -57,9 +59,9 @@ const API: [(&str, u64, u64); 9] = [
 
 /// The whole story.
 pub fn tell() {
-    // The inventory names a certificate: it is there before the hosts are.
+    // The inventory names certificates: they are there before the hosts are.
     let site = Site::raise("split", &["portaluser1", "portaladmin1", "api1"], GROUPS);
-    certificate(&site);
+    ["portal", "helpdesk"].iter().for_each(|name| certificate(&site, name));
     listen(&site);
     site.step("apply: three Swarms from one inventory", |s| s.install());
     site.step("each has its services, the api's first", order);
@@ -74,12 +76,13 @@ pub fn tell() {
 }
 
 /// What a site's own authority would have made.
-fn certificate(site: &Site) {
+/// A new certificate for NAME.reemo.test, as NAME.crt and NAME.key beside the inventory.
+fn certificate(site: &Site, name: &str) {
     let mut command = std::process::Command::new("openssl");
     command
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "60"])
-        .args(["-subj", "/CN=portal.reemo.test", "-addext", "subjectAltName=DNS:portal.reemo.test"])
-        .args(["-keyout", "portal.key", "-out", "portal.crt"])
+        .args(["-subj", &format!("/CN={name}.reemo.test"), "-addext", &format!("subjectAltName=DNS:{name}.reemo.test")])
+        .args(["-keyout", &format!("{name}.key"), "-out", &format!("{name}.crt")])
         .current_dir(site.fleet.control());
     let ended = command::run(command, "", Duration::from_secs(20));
     assert!(ended.success(), "{}", ended.err);
@@ -207,24 +210,31 @@ fn syslog(site: &Site) {
 
 fn renewed(site: &Site) {
     let tasks = swarm::running_tasks(&site.fleet, site.fleet.host("portaluser1"));
-    let serial = |site: &Site| {
-        let address = &site.fleet.host("portaluser1").address;
+    let serial = |line: &str, name: &str| {
         let mut ask = std::process::Command::new("sh");
-        let line = "openssl s_client -connect \"$0:443\" -servername portal.reemo.test </dev/null 2>/dev/null | openssl x509 -noout -serial";
-        ask.args(["-c", line, address]);
+        ask.args(["-c", line, &site.fleet.host("portaluser1").address, name]).current_dir(site.fleet.control());
         command::run(ask, "", Duration::from_secs(20)).out
     };
-    certificate(site);
-    let mut ask = std::process::Command::new("openssl");
-    ask.args(["x509", "-noout", "-serial", "-in", "portal.crt"]).current_dir(site.fleet.control());
-    let new = command::run(ask, "", Duration::from_secs(20)).out;
-    assert!(new.starts_with("serial=") && serial(site) != new, "{new}");
+    let ask = "openssl s_client -connect \"$0:443\" -servername \"$1.reemo.test\" </dev/null 2>/dev/null | openssl x509 -noout -serial";
+    let shown = |name: &str| serial(ask, name);
+    let file = |name: &str| serial("openssl x509 -noout -serial -in \"$1.crt\"", name);
+    // Each client gets the one for the name it asks for, and the first for a name that none of them has.
+    for (name, of) in [("portal", "portal"), ("helpdesk", "helpdesk"), ("nobody", "portal")] {
+        let wanted = file(of);
+        assert!(wanted.starts_with("serial="), "{wanted}");
+        assert_eq!(shown(name), wanted, "asked for {name}");
+    }
+    let other = file("helpdesk");
+    certificate(site, "portal");
+    let new = file("portal");
+    assert_ne!(shown("portal"), new);
     site.tool.run(&["apply"]).ends_with(0);
     let began = Instant::now();
-    while serial(site) != new {
-        assert!(began.elapsed() < Duration::from_secs(10), "{} is shown, not {new}", serial(site));
+    while shown("portal") != new {
+        assert!(began.elapsed() < Duration::from_secs(10), "{} is shown, not {new}", shown("portal"));
         std::thread::sleep(Duration::from_millis(200));
     }
+    assert_eq!(shown("helpdesk"), other);
     assert_eq!(swarm::running_tasks(&site.fleet, site.fleet.host("portaluser1")), tasks, "no copy was restarted");
 }
 
