@@ -71,6 +71,15 @@ impl Tool {
         Started { running, transcript: self.transcript(), line: line(args), began: Instant::now() }
     }
 
+    /// Runs it without an inventory: what was typed before is known, from a journal or a plan that was kept.
+    pub fn again(&self, args: &[&str]) -> Ran {
+        let full = self.command(&[]);
+        let mut command = Command::new(full.get_program());
+        command.args(args).envs(full.get_envs().filter_map(|(k, v)| Some((k, v?))));
+        let running = command::start(command, "");
+        Started { running, transcript: self.transcript(), line: line(args), began: Instant::now() }.end()
+    }
+
     /// What is run for these arguments.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reemo-infra"));

@@ -13,15 +13,7 @@ pub fn killed(suite: &Suite) -> String {
     run.running.signal("KILL");
     run.end().ends_with(137);
     tool.run(&["lock", "status"]).ends_with(0).says("that process is gone: the next run takes the lock over");
-    let mut resume = tool.command(&[]);
-    // What was typed is known from the journal.
-    resume = {
-        let mut plain = Command::new(resume.get_program());
-        plain.arg("resume").envs(resume.get_envs().filter_map(|(k, v)| Some((k, v?))));
-        plain
-    };
-    let ended = command::run(resume, "", Duration::from_secs(300));
-    assert_eq!(ended.code, 0, "{}{}", ended.out, ended.err);
+    tool.again(&["resume"]).ends_with(0);
     tool.run(&["plan", "--detailed-exitcode"]).ends_with(0);
     "137, then `resume`: 0".into()
 }
