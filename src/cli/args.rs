@@ -2,6 +2,7 @@
 
 mod certs;
 mod db;
+mod hand;
 mod runs;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use reemo_model::catalogue::Span;
 
 pub use self::certs::{CertsAction, CertsArgs};
 pub use self::db::{DbAction, DbArgs};
+pub use self::hand::HandArgs;
 pub use self::runs::{LockAction, LockArgs, ResumeArgs, RollbackArgs, RunsAction, RunsArgs};
 use super::config::Config;
 use super::vault::args::{VaultArgs, VaultOptions};

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reemo_model::catalogue::Span;
 use reemo_model::event::{Event, Sink};
 use reemo_ui::{Handle, Ui};
 
-use super::args::{ConnectOptions, InventoryOptions, OutputArgs};
+use super::args::HandArgs;
 use super::prepare::{self, Exit, Ready};
 use super::{apply, output, signals, state};
-use crate::engine::apply::{exit, probes};
-use crate::engine::fault::{Fault, FaultKind};
+use crate::engine::apply::{code_of, exit, probes};
+use crate::engine::fault::Fault;
 use crate::engine::fleet::Fleet;
 use crate::engine::graph;
 use crate::engine::journal::Entry;
@@ -19,22 +18,6 @@ use crate::engine::lock::{Timing, Wish};
 use crate::engine::owner::Owner;
 use crate::engine::run::{Options, Run};
 use crate::engine::safety::Safety;
-
-/// What such a command was given.
-pub struct Given<'a> {
-    /// Its name, as the lock and the journal say it.
-    pub command: &'a str,
-    /// Inventory.
-    pub inventory: &'a InventoryOptions,
-    /// Login.
-    pub connect: &'a ConnectOptions,
-    /// Output.
-    pub output: &'a OutputArgs,
-    /// How long to wait for another run.
-    pub wait: Option<Span>,
-    /// The command line.
-    pub argv: &'a [String],
-}
 
 /// The run.
 pub struct ByHand {
@@ -50,27 +33,27 @@ pub struct ByHand {
 }
 
 impl ByHand {
-    /// Reads, connects, looks. `quiet`: it changes nothing that others must know of, and leaves no journal.
-    pub async fn begin(given: &Given<'_>, quiet: bool) -> Result<ByHand, Exit> {
+    /// Reads, connects, looks. `command`: its name, as the lock and the journal say it. `quiet`: it changes nothing that
+    /// others must know of, and leaves no journal.
+    pub async fn begin(command: &str, given: &HandArgs, argv: &[String], quiet: bool) -> Result<ByHand, Exit> {
         let started = Instant::now();
-        let ready = prepare::read(given.inventory, given.connect)?;
+        let ready = prepare::read(&given.inventory, &given.connect)?;
         let graph = graph::compile(&ready.site).map_err(|e| Exit::invalid(e.to_string()))?;
         let run_id = state::run_id();
         let folder = state::folder(&run_id)?;
         let log = folder.join("run.log");
-        let (events, ui) = Ui::start(&output::options(given.output, false, Some(log.clone())))
+        let (events, ui) = Ui::start(&output::options(&given.output, false, Some(log.clone())))
             .map_err(|e| Exit::failed(format!("cannot write the log {}: {e}", log.display())))?;
         let safety = match quiet {
             true => Safety::default(),
-            false => apply::safety(&folder, &run_id, Some(given.command), given.argv, &ready).await?,
+            false => apply::safety(&folder, &run_id, Some(command), argv, &ready).await?,
         };
         signals::listen(&safety.interrupt, &events);
         let hosts = ready.site.run_hosts().cloned().collect();
-        events.send(Event::RunStarted { run_id: run_id.clone(), command: given.command.into(), hosts, log });
+        events.send(Event::RunStarted { run_id: run_id.clone(), command: command.into(), hosts, log });
         let mut fleet = Fleet::connect(&ready.site, probes(&ready.site, &graph), given.connect.forks).await;
         let looked = async {
-            let world =
-                fleet.first_look(&ready.site).await.map_err(|e| Exit { hint: e.hint, ..Exit::failed(e.cause) })?;
+            let world = fleet.first_look(&ready.site).await?;
             if let Some((host, error)) = fleet.unreachable.iter().next() {
                 let message = format!("{host} cannot be reached: {}", error.message);
                 return Err(Exit { code: exit::UNREACHABLE, message, hint: error.hint.clone() });
@@ -88,14 +71,14 @@ impl ByHand {
         };
         let wish = Wish {
             owner: Owner::here(&run_id),
-            reason: given.command.to_owned(),
-            wait: Duration::from_millis(given.wait.map_or(0, |s| s.0)),
+            reason: command.to_owned(),
+            wait: Duration::from_millis(given.lock_wait.map_or(0, |s| s.0)),
             timing: Timing::default(),
             interrupt: safety.interrupt.clone(),
         };
         let options = Options { forks: given.connect.forks, ..Options::default() };
         let run = Run::new(ready.site.clone(), graph, Arc::new(fleet), world, events.clone(), options, safety);
-        Ok(ByHand { ready, run, events, ui, wish, again: apply::again(given.argv), started })
+        Ok(ByHand { ready, run, events, ui, wish, again: apply::again(argv), started })
     }
 
     /// Takes the locks.
@@ -112,16 +95,7 @@ impl ByHand {
 
     /// Gives the locks back, and says how it ended.
     pub async fn end(self, result: Result<(), Fault>) -> u8 {
-        let code = match &result {
-            Ok(()) => exit::OK,
-            Err(fault) => match fault.kind {
-                FaultKind::Refused => exit::REFUSED,
-                FaultKind::Unreachable => exit::UNREACHABLE,
-                FaultKind::Locked => exit::LOCKED,
-                FaultKind::Interrupted => self.run.safety.interrupt.signal().map_or(exit::INTERRUPTED, |s| s.code()),
-                FaultKind::Failed | FaultKind::Unhealthy | FaultKind::Moved => exit::FAILED,
-            },
-        };
+        let code = result.as_ref().map_or_else(|fault| code_of(&self.run, fault), |()| exit::OK);
         let serving = if result.is_err() { self.run.serving().await } else { String::new() };
         self.run.unlock().await;
         if let Err(fault) = result {
@@ -135,21 +109,4 @@ impl ByHand {
         self.ui.finish();
         code
     }
-}
-
-/// Asks the operator. `--yes` answers for him; without a terminal nobody can.
-pub fn confirm(yes: bool, question: &str) -> Result<(), Exit> {
-    use std::io::{BufRead, IsTerminal, Write};
-    if yes {
-        return Ok(());
-    }
-    if !std::io::stdin().is_terminal() {
-        return Err(Exit::refused(format!("{question}: nobody can be asked here"), "say --yes to do so"));
-    }
-    let mut err = std::io::stderr();
-    let _ = write!(err, "{question}? Type `yes`: ");
-    let _ = err.flush();
-    let mut answer = String::new();
-    let _ = std::io::stdin().lock().read_line(&mut answer);
-    if answer.trim() == "yes" { Ok(()) } else { Err(Exit::refused("nothing was changed", "")) }
 }

@@ -17,10 +17,6 @@ use super::prepare::Exit;
 use crate::engine::dump::{self, Kept, PIECE};
 use crate::engine::fault::Fault;
 
-fn key(passphrase: &Passphrase) -> Result<Secret, Exit> {
-    passphrase.open().map_err(|e| Exit { hint: e.hint.clone(), ..Exit::invalid(e.to_string()) })
-}
-
 fn stream(key: &Secret, salt: &[u8; SALT]) -> Result<Stream, Exit> {
     Stream::new(key.expose(), salt).ok_or_else(|| Exit::failed("the cipher cannot be had"))
 }
@@ -29,14 +25,10 @@ fn wrong(path: &Path, why: &dyn std::fmt::Display) -> Exit {
     Exit::failed(format!("{}: {why}", path.display()))
 }
 
-fn of(fault: Fault) -> Exit {
-    Exit { hint: fault.hint, ..Exit::failed(fault.cause) }
-}
-
 /// Brings a dump to this machine. The file is its owner's from birth, encrypted before anything is in it, and has its
 /// name only once it is whole.
 pub async fn bring(host: &dyn Host, kept: &Kept, to: &Path, passphrase: &Passphrase) -> Result<(), Exit> {
-    let key = key(passphrase)?;
+    let key = passphrase.open()?;
     let mut name = to.file_name().unwrap_or_default().to_os_string();
     name.push(".part");
     let part = to.with_file_name(name);
@@ -61,7 +53,7 @@ async fn write(host: &dyn Host, kept: &Kept, part: &Path, key: &Secret) -> Resul
     put(format!("dump {}\n{}\n", kept.name, kept.text()).into_bytes())?;
     let mut sum = Sha256::new();
     for number in 0.. {
-        let piece = dump::piece(host, &kept.name, number).await.map_err(of)?;
+        let piece = dump::piece(host, &kept.name, number).await?;
         sum.update(&piece);
         let last = piece.len() < PIECE;
         put(piece)?;
@@ -101,7 +93,7 @@ pub fn open(path: &Path, passphrase: &Passphrase) -> Result<Carried, Exit> {
     let said = |e: std::io::Error| wrong(path, &e);
     let foreign =
         || Exit { hint: "give a file that `db backup --to` wrote".into(), ..wrong(path, &"it is no such file") };
-    let key = key(passphrase)?;
+    let key = passphrase.open()?;
     let mut file = File::open(path).map_err(said)?;
     let length = file.metadata().map_err(said)?.len().checked_sub((HEAD + TAIL) as u64).ok_or_else(foreign)?;
     let mut head = [0; HEAD];

@@ -8,6 +8,7 @@ use reemo_ui::Table;
 use serde_json::{Value, json};
 
 use super::args::{CertsAction, CertsArgs, Format, OutputArgs};
+use super::nagios::Nagios;
 use super::prepare::{self, Exit};
 use super::{output, portal_certs, site};
 
@@ -21,31 +22,30 @@ struct Entry {
 /// Runs it.
 pub fn run(args: &CertsArgs) -> Result<u8, Exit> {
     let now = Timestamp::now();
-    if args.action == CertsAction::Rotate {
-        return rotate(args, now);
-    }
-    if args.all || !args.services.is_empty() {
+    if args.action != CertsAction::Rotate && (args.all || !args.services.is_empty()) {
         return Err(Exit::usage("services are named with `certs rotate` only"));
     }
-    match (args.action, read(args, now)) {
-        (CertsAction::List | CertsAction::Rotate, entries) => list(args, &entries?),
-        (CertsAction::Check, Ok(entries)) => Ok(check(args, &entries)),
-        // Whoever supervises reads standard output, and every other code as an alarm.
-        (CertsAction::Check, Err(exit)) if args.nagios => {
-            let first = exit.message.lines().find(|l| !l.trim().is_empty()).unwrap_or_default().trim().to_owned();
-            output::printer(&OutputArgs::default()).print(&format!("CERTIFICATES UNKNOWN - {first}"));
-            Ok(3)
-        }
-        (CertsAction::Check, Err(exit)) => Err(exit),
+    match args.action {
+        CertsAction::Rotate => rotate(args, now),
+        CertsAction::List => list(args, &read(args, now)?),
+        CertsAction::Check => match read(args, now) {
+            Ok(entries) => Ok(check(args, &entries)),
+            // Whoever supervises reads standard output, and every other code as an alarm.
+            Err(exit) if args.nagios => {
+                let first = exit.message.lines().find(|l| !l.trim().is_empty()).unwrap_or_default().trim();
+                output::printer(&OutputArgs::default()).print(&format!("CERTIFICATES {} - {first}", Nagios::Unknown));
+                Ok(Nagios::Unknown as u8)
+            }
+            Err(exit) => Err(exit),
+        },
     }
 }
 
 fn read(args: &CertsArgs, now: Timestamp) -> Result<Vec<Entry>, Exit> {
     let (loaded, pki) = prepare::certificates(&args.inventory)?;
-    let invalid = |e: reemo_pki::PkiError| Exit { hint: e.hint.clone(), ..Exit::invalid(e.to_string()) };
     let mut entries = Vec::new();
     if !pki.store.is_provisional() {
-        let inside = pki.store.expiry(now).map_err(invalid)?;
+        let inside = pki.store.expiry(now)?;
         entries.extend(inside.into_iter().map(|expiry| Entry { of: "inside".into(), expiry }));
     }
     for cluster in &loaded.clusters {
@@ -65,12 +65,10 @@ fn read(args: &CertsArgs, now: Timestamp) -> Result<Vec<Entry>, Exit> {
 /// Sets them aside. The hosts are not touched: what comes of it is what `plan` shows, and `apply` does.
 fn rotate(args: &CertsArgs, now: Timestamp) -> Result<u8, Exit> {
     let (_, pki) = prepare::certificates(&args.inventory)?;
-    let invalid = |e: reemo_pki::PkiError| Exit { hint: e.hint.clone(), ..Exit::invalid(e.to_string()) };
     if pki.store.is_provisional() {
         return Err(Exit::invalid("there is no certificate yet: the first apply makes those of the inside"));
     }
-    let known: Vec<String> =
-        pki.store.expiry(now).map_err(invalid)?.into_iter().map(|e| e.name).filter(|n| n != "ca").collect();
+    let known: Vec<String> = pki.store.expiry(now)?.into_iter().map(|e| e.name).filter(|n| n != "ca").collect();
     for name in &args.services {
         if name == "ca" {
             return Err(Exit::usage(
@@ -90,7 +88,7 @@ fn rotate(args: &CertsArgs, now: Timestamp) -> Result<u8, Exit> {
         (true, false) => return Err(Exit::usage("either --all or services, not both")),
         (false, true) => return Err(Exit::usage("certs rotate SERVICE…, or --all")),
     };
-    pki.store.set_aside(&chosen).map_err(invalid)?;
+    pki.store.set_aside(&chosen)?;
     let words = format!(
         "set aside: {}\nnext: plan shows what an apply will replace, and apply issues and replaces it",
         chosen.join(", ")
@@ -124,11 +122,11 @@ fn check(args: &CertsArgs, entries: &[Entry]) -> u8 {
     let mut wrong: Vec<&Entry> = entries.iter().filter(|e| e.expiry.state != State::Valid).collect();
     wrong.sort_by_key(|e| e.expiry.not_after);
     let named: Vec<String> = wrong.iter().map(|e| sentence(e)).collect();
-    let (code, state) = match worst {
-        None => (3, "UNKNOWN"),
-        Some(State::Valid) => (0, "OK"),
-        Some(State::Due) => (1, "WARNING"),
-        Some(State::Expired) => (2, "CRITICAL"),
+    let state = match worst {
+        None => Nagios::Unknown,
+        Some(State::Valid) => Nagios::Ok,
+        Some(State::Due) => Nagios::Warning,
+        Some(State::Expired) => Nagios::Critical,
     };
     let soonest = entries.iter().min_by_key(|e| e.expiry.not_after);
     let rest = match soonest {
@@ -142,10 +140,11 @@ fn check(args: &CertsArgs, entries: &[Entry]) -> u8 {
         output::printer(&args.output).print(&format!("CERTIFICATES {state} - {rest}"));
     } else {
         let all: Vec<Value> = entries.iter().map(document).collect();
-        output::printer(&args.output).print(&json!({"schema": 1, "state": state, "certificates": all}).to_string());
+        output::printer(&args.output)
+            .print(&json!({"schema": 1, "state": state.word(), "certificates": all}).to_string());
     }
     // Due is renewed by the next apply: nothing has failed. As `check`.
-    if args.nagios || code == 2 { code } else { 0 }
+    if args.nagios || state == Nagios::Critical { state as u8 } else { 0 }
 }
 
 fn sentence(entry: &Entry) -> String {

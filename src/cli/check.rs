@@ -3,32 +3,13 @@
 use serde_json::Value;
 
 use super::args::{CheckArgs, OutputArgs};
+use super::nagios::Nagios;
 use super::output;
 use super::prepare::{self, Exit};
 use super::status;
 use crate::engine::apply::probes;
 use crate::engine::fleet::Fleet;
 use crate::engine::graph;
-
-/// How bad it is; the numbers are Nagios' exit codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum State {
-    Ok = 0,
-    Warning = 1,
-    Critical = 2,
-    Unknown = 3,
-}
-
-impl State {
-    fn word(self) -> &'static str {
-        match self {
-            State::Ok => "OK",
-            State::Warning => "WARNING",
-            State::Critical => "CRITICAL",
-            State::Unknown => "UNKNOWN",
-        }
-    }
-}
 
 /// Runs it.
 pub async fn run(args: &CheckArgs) -> Result<u8, Exit> {
@@ -42,7 +23,7 @@ pub async fn run(args: &CheckArgs) -> Result<u8, Exit> {
     output::printer(&OutputArgs::default()).print(&line);
     Ok(match (args.nagios, state) {
         (true, state) => state as u8,
-        (false, State::Ok | State::Warning) => 0,
+        (false, Nagios::Ok | Nagios::Warning) => 0,
         (false, _) => 2,
     })
 }
@@ -62,7 +43,7 @@ async fn look(args: &CheckArgs) -> Result<Seen, Exit> {
     let ready = prepare::read(&args.inventory, &args.connect)?;
     let graph = graph::compile(&ready.site).map_err(|e| Exit::invalid(e.to_string()))?;
     let mut fleet = Fleet::connect(&ready.site, probes(&ready.site, &graph), args.connect.forks).await;
-    let world = fleet.first_look(&ready.site).await.map_err(|e| Exit::failed(e.cause))?;
+    let world = fleet.first_look(&ready.site).await?;
     let document = status::document(&ready.site, &fleet, &world).await;
     let unreachable: Vec<String> = fleet.unreachable.keys().cloned().collect();
     let unread = (fleet.hosts().count() == 0).then(|| format!("no host answers ({})", unreachable.join(", ")));
@@ -70,15 +51,15 @@ async fn look(args: &CheckArgs) -> Result<Seen, Exit> {
 }
 
 /// The state and its line: what is wrong first, then the counts that a supervision draws.
-fn judge(seen: &Seen) -> (State, String) {
+fn judge(seen: &Seen) -> (Nagios, String) {
     if let Some(why) = &seen.unread {
-        return (State::Unknown, format!("REEMO UNKNOWN - {}", why.lines().next().unwrap_or_default()));
+        return (Nagios::Unknown, format!("REEMO {} - {}", Nagios::Unknown, why.lines().next().unwrap_or_default()));
     }
-    let mut found: Vec<(State, String)> = Vec::new();
+    let mut found: Vec<(Nagios, String)> = Vec::new();
     let (mut nodes, mut ready, mut services, mut complete, mut asked) = (0, 0, 0, 0, 0);
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let word = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
-    found.extend(seen.unreachable.iter().map(|h| (State::Warning, format!("{h} cannot be reached"))));
+    found.extend(seen.unreachable.iter().map(|h| (Nagios::Warning, format!("{h} cannot be reached"))));
     for cluster in list(&seen.document["clusters"]) {
         let name = word(&cluster, "name");
         for node in list(&cluster["nodes"]) {
@@ -88,13 +69,13 @@ fn judge(seen: &Seen) -> (State, String) {
                 _ if node["reachable"] != true => {}
                 other => {
                     let state = if other.is_empty() { "in no Swarm" } else { other };
-                    found.push((State::Warning, format!("{} is {state}", word(&node, "host"))));
+                    found.push((Nagios::Warning, format!("{} is {state}", word(&node, "host"))));
                 }
             }
         }
         let here = list(&cluster["services"]);
         if here.is_empty() {
-            found.push((State::Critical, format!("nothing runs on {name}")));
+            found.push((Nagios::Critical, format!("nothing runs on {name}")));
         }
         // A job that has ended is no service that is down.
         for service in here.iter().filter(|s| s["job"].is_null()) {
@@ -105,26 +86,26 @@ fn judge(seen: &Seen) -> (State, String) {
                 complete += 1;
                 continue;
             }
-            let state = if running == 0 { State::Critical } else { State::Warning };
+            let state = if running == 0 { Nagios::Critical } else { Nagios::Warning };
             found.push((state, format!("{} {running}/{wanted} on {name}", word(service, "name"))));
         }
         if !cluster["health"].is_null() {
             asked += 1;
             if word(&cluster["health"], "status") != "OK" {
                 let broken = broken(&cluster["health"]);
-                found.push((State::Critical, format!("health of {name}: {}", broken.join(", "))));
+                found.push((Nagios::Critical, format!("health of {name}: {}", broken.join(", "))));
             }
         }
     }
     found.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
-    let state = found.first().map_or(State::Ok, |(s, _)| *s);
+    let state = found.first().map_or(Nagios::Ok, |(s, _)| *s);
     let said = match found.is_empty() {
         true if asked == 0 => format!("{ready} nodes, {services} services (HEALTHCHECK_ENABLE is off)"),
         true => format!("{ready} nodes, {services} services, health tree"),
         false => found.iter().map(|(_, why)| why.as_str()).collect::<Vec<_>>().join("; "),
     };
     let counts = format!("nodes={ready};;;0;{nodes} services={complete};;;0;{services}");
-    (state, format!("REEMO {} - {said} | {counts}", state.word()))
+    (state, format!("REEMO {state} - {said} | {counts}"))
 }
 
 /// The parts of a health tree that are not OK, by their path; the tree itself if it names none.
@@ -187,7 +168,7 @@ mod tests {
         let lost = Seen { unreachable: vec!["two".into()], ..cluster(json!([service("a", 1, 1)]), Value::Null) };
         assert!(judge(&lost).1.starts_with("REEMO WARNING - two cannot be reached"));
         let nothing = Seen { unread: Some("no host answers (one)\nmore".into()), ..Seen::default() };
-        assert_eq!(judge(&nothing), (State::Unknown, "REEMO UNKNOWN - no host answers (one)".into()));
+        assert_eq!(judge(&nothing), (Nagios::Unknown, "REEMO UNKNOWN - no host answers (one)".into()));
     }
 
     #[test]

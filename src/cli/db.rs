@@ -6,12 +6,12 @@ use reemo_ui::{Cell, Table};
 use serde_json::json;
 
 use super::args::{DbAction, DbArgs, Format};
-use super::by_hand::{ByHand, Given, confirm};
+use super::by_hand::ByHand;
+use super::confirm::confirm;
 use super::prepare::Exit;
 use super::{carry, output};
 use crate::engine::dump::restore::Source;
 use crate::engine::dump::{self, Kept};
-use crate::engine::fault::Fault;
 
 /// Runs it.
 pub async fn run(args: &DbArgs, argv: &[String]) -> Result<u8, Exit> {
@@ -21,9 +21,7 @@ pub async fn run(args: &DbArgs, argv: &[String]) -> Result<u8, Exit> {
         DbAction::Restore => ("db restore", false),
     };
     check(args)?;
-    let DbArgs { inventory, connect, output, lock_wait, .. } = args;
-    let given = Given { command, inventory, connect, output, wait: *lock_wait, argv };
-    let hand = ByHand::begin(&given, quiet).await?;
+    let hand = ByHand::begin(command, &args.hand, argv, quiet).await?;
     match args.action {
         DbAction::Backup => backup(args, &hand).await,
         DbAction::List => list(args, &hand).await,
@@ -47,14 +45,9 @@ fn check(args: &DbArgs) -> Result<(), Exit> {
     }
 }
 
-pub fn exit(fault: Fault) -> Exit {
-    let lines: String = fault.last_lines.iter().map(|l| format!("\n    | {l}")).collect();
-    Exit { hint: fault.hint, ..Exit::failed(format!("{}{lines}", fault.cause)) }
-}
-
 /// The databases that are meant.
 async fn sources(cluster: Option<&str>, hand: &ByHand, reason: &str) -> Result<Vec<Source>, Exit> {
-    let mut found = hand.run.databases(reason).await.map_err(exit)?;
+    let mut found = hand.run.databases(reason).await?;
     if let Some(wanted) = cluster {
         found.retain(|s| s.cluster == wanted);
         if found.is_empty() {
@@ -82,16 +75,16 @@ async fn backup(args: &DbArgs, hand: &ByHand) -> Result<u8, Exit> {
     };
     let mut taken = Vec::new();
     for source in &wanted {
-        let kept = hand.run.back_up(source).await.map_err(exit)?;
+        let kept = hand.run.back_up(source).await?;
         if let Some(to) = &args.to {
-            let host = hand.run.fleet.host(&source.host).map_err(exit)?;
+            let host = hand.run.fleet.host(&source.host)?;
             carry::bring(&*host, &kept, to, &hand.ready.pki.passphrase()).await?;
         }
         taken.push(kept);
     }
     show(args, &taken);
-    if let (Some(to), Format::Text) = (&args.to, args.output.format) {
-        output::printer(&args.output).print(&format!("written to {}, encrypted", to.display()));
+    if let (Some(to), Format::Text) = (&args.to, args.hand.output.format) {
+        output::printer(&args.hand.output).print(&format!("written to {}, encrypted", to.display()));
     }
     Ok(0)
 }
@@ -105,15 +98,15 @@ async fn list(args: &DbArgs, hand: &ByHand) -> Result<u8, Exit> {
 async fn all(hand: &ByHand) -> Result<Vec<Kept>, Exit> {
     let mut found = Vec::new();
     for (_, host) in hand.run.fleet.hosts() {
-        found.extend(dump::list(&**host).await.map_err(exit)?);
+        found.extend(dump::list(&**host).await?);
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
 }
 
 fn show(args: &DbArgs, dumps: &[Kept]) {
-    let mut printer = output::printer(&args.output);
-    if args.output.format != Format::Text {
+    let mut printer = output::printer(&args.hand.output);
+    if args.hand.output.format != Format::Text {
         return printer.print(&json!({"schema": 1, "dumps": dumps}).to_string());
     }
     if dumps.is_empty() {

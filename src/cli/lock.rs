@@ -22,7 +22,7 @@ pub async fn run(args: &LockArgs) -> Result<u8, Exit> {
     let ready = prepare::read(&args.inventory, &args.connect)?;
     let graph = graph::compile(&ready.site).map_err(|e| Exit::invalid(e.to_string()))?;
     let mut fleet = Fleet::connect(&ready.site, probes(&ready.site, &graph), args.connect.forks).await;
-    let world = fleet.first_look(&ready.site).await.map_err(|e| Exit { hint: e.hint, ..Exit::failed(e.cause) })?;
+    let world = fleet.first_look(&ready.site).await?;
     let mut printer = output::printer(&args.output);
     let mut code = exit::OK;
     for (host, error) in &fleet.unreachable {

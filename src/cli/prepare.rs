@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use reemo_model::diag::{Diagnostic, Diagnostics};
-use reemo_pki::{Passphrase, Store};
+use reemo_pki::{Passphrase, PkiError, Store};
 
 use super::args::{ConnectOptions, InventoryOptions, OutputArgs};
 use super::load::{self, Loaded};
 use super::{output, site};
+use crate::engine::fault::Fault;
 use crate::engine::site::Site;
 
 /// Why the program ends without a recap.
@@ -49,6 +50,19 @@ impl Exit {
     }
 }
 
+impl From<PkiError> for Exit {
+    fn from(error: PkiError) -> Exit {
+        Exit { hint: error.hint.clone(), ..Exit::invalid(error.to_string()) }
+    }
+}
+
+impl From<Fault> for Exit {
+    fn from(fault: Fault) -> Exit {
+        let lines: String = fault.last_lines.iter().map(|l| format!("\n    | {l}")).collect();
+        Exit { hint: fault.hint, ..Exit::failed(format!("{}{lines}", fault.cause)) }
+    }
+}
+
 /// A site ready to be connected to.
 pub struct Ready {
     /// What was read.
@@ -78,8 +92,7 @@ impl Pki {
         } else {
             Store::ephemeral(None, now)
         };
-        let store = store.map_err(|e| Exit { code: 3, message: e.to_string(), hint: e.hint.clone() })?;
-        Ok(Pki { folder, passphrase, store: Arc::new(store) })
+        Ok(Pki { folder, passphrase, store: Arc::new(store?) })
     }
 
     /// The passphrase that opens it.
@@ -89,12 +102,7 @@ impl Pki {
 
     /// Makes the folder: only an apply that is about to use it does.
     pub fn create(&mut self, now: Timestamp) -> Result<(), Exit> {
-        let store = Store::create(&self.folder, &source(&self.passphrase), now).map_err(|e| Exit {
-            code: 3,
-            message: e.to_string(),
-            hint: e.hint.clone(),
-        })?;
-        self.store = Arc::new(store);
+        self.store = Arc::new(Store::create(&self.folder, &source(&self.passphrase), now)?);
         Ok(())
     }
 }
@@ -141,7 +149,10 @@ pub fn certificates(inventory: &InventoryOptions) -> Result<(Loaded, Pki), Exit>
 
 /// Code 3, with the place it is about.
 pub fn invalid(loaded: &Loaded, error: Diagnostic) -> Exit {
-    let mut diagnostics = Diagnostics::from(error);
+    rendered(loaded, &mut Diagnostics::from(error))
+}
+
+fn rendered(loaded: &Loaded, diagnostics: &mut Diagnostics) -> Exit {
     diagnostics.attach(&loaded.texts);
     Exit::invalid(diagnostics.render())
 }
@@ -216,8 +227,7 @@ fn stop_on_errors(loaded: &Loaded, diagnostics: &mut Diagnostics) -> Result<(), 
         return Ok(());
     }
     diagnostics.sort();
-    diagnostics.attach(&loaded.texts);
-    Err(Exit::invalid(diagnostics.render()))
+    Err(rendered(loaded, diagnostics))
 }
 
 fn warn(loaded: &Loaded, mut diagnostics: Diagnostics) {

@@ -1,6 +1,5 @@
 //! `reset`: takes the platform off its hosts. Asks first; the data stays unless asked otherwise.
 
-use std::io::{BufRead, IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use reemo_resource::swarm::observed::{at, text};
 use reemo_transport::{Command, Host};
 
 use super::args::ResetArgs;
+use super::confirm::confirm;
 use super::output;
 use super::prepare::{self, Exit, Ready};
 use crate::engine::apply::probes;
@@ -26,10 +26,12 @@ const CLEAN: &str = include_str!("reset.sh");
 /// Runs it.
 pub async fn run(args: &ResetArgs) -> Result<u8, Exit> {
     let ready = prepare::read(&args.inventory, &args.connect)?;
-    confirm(args, &ready)?;
+    let hosts: Vec<&str> = ready.site.run_hosts().map(String::as_str).collect();
+    let data = if args.delete_data { "AND ITS DATA " } else { "" };
+    confirm(args.yes, &format!("Remove the platform {data}from {}", hosts.join(", ")))?;
     let graph = graph::compile(&ready.site).map_err(|e| Exit::invalid(e.to_string()))?;
     let mut fleet = Fleet::connect(&ready.site, probes(&ready.site, &graph), args.connect.forks).await;
-    let world = fleet.first_look(&ready.site).await.map_err(|e| Exit::failed(e.cause))?;
+    let world = fleet.first_look(&ready.site).await?;
     let mut printer = output::printer(&args.output);
     let mut code = 0;
     for (host, error) in &fleet.unreachable {
@@ -58,23 +60,6 @@ pub async fn run(args: &ResetArgs) -> Result<u8, Exit> {
         }
     }
     Ok(code)
-}
-
-fn confirm(args: &ResetArgs, ready: &Ready) -> Result<(), Exit> {
-    if args.yes {
-        return Ok(());
-    }
-    if !std::io::stdin().is_terminal() {
-        return Err(Exit::usage("reset removes the platform from its hosts: say --yes to do so without being asked"));
-    }
-    let hosts: Vec<&str> = ready.site.run_hosts().map(String::as_str).collect();
-    let data = if args.delete_data { "AND ITS DATA " } else { "" };
-    let mut err = std::io::stderr();
-    let _ = write!(err, "Remove the platform {data}from {}? Type `yes`: ", hosts.join(", "));
-    let _ = err.flush();
-    let mut answer = String::new();
-    let _ = std::io::stdin().lock().read_line(&mut answer);
-    if answer.trim() == "yes" { Ok(()) } else { Err(Exit::refused("nothing was removed", "")) }
 }
 
 /// Removes services first, so that the rest is no longer in use.

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use reemo_model::catalogue::Stage;
-use reemo_resource::swarm::observed::text;
-use reemo_resource::swarm::service::{image_of, tag_of};
+use reemo_resource::swarm::service::release_of;
 use reemo_ui::{Cell, Table};
-use serde_json::Value;
 
 use super::args::RollbackArgs;
-use super::by_hand::{ByHand, Given, confirm};
+use super::by_hand::ByHand;
+use super::confirm::confirm;
 use super::prepare::Exit;
 use super::{db, output};
 use crate::engine::dump::Kept;
@@ -31,9 +30,7 @@ struct Way {
 
 /// Runs it.
 pub async fn run(args: &RollbackArgs, argv: &[String]) -> Result<u8, Exit> {
-    let RollbackArgs { inventory, connect, output, lock_wait, .. } = args;
-    let given = Given { command: "rollback", inventory, connect, output, wait: *lock_wait, argv };
-    let hand = ByHand::begin(&given, false).await?;
+    let hand = ByHand::begin("rollback", &args.hand, argv, false).await?;
     let asked = asked(args, &hand).await;
     let (ways, dump) = match asked {
         Ok(asked) => asked,
@@ -46,8 +43,8 @@ pub async fn run(args: &RollbackArgs, argv: &[String]) -> Result<u8, Exit> {
 async fn asked(args: &RollbackArgs, hand: &ByHand) -> Result<(Vec<Way>, Option<(Source, Kept)>), Exit> {
     let mut records = Vec::new();
     for cluster in hand.ready.site.clusters.keys() {
-        if let Some(docker) = hand.run.manager_of(cluster).await.map_err(db::exit)? {
-            records.push((cluster.clone(), record::read(&docker).await.map_err(db::exit)?));
+        if let Some(docker) = hand.run.manager_of(cluster).await? {
+            records.push((cluster.clone(), record::read(&docker).await?));
         }
     }
     let mut runs: Vec<(String, String)> =
@@ -121,9 +118,8 @@ async fn way(hand: &ByHand, cluster: &str, before: Vec<Before>) -> Way {
         if spec["TaskTemplate"] == now["Spec"]["TaskTemplate"] && spec["Mode"] == now["Spec"]["Mode"] {
             continue;
         }
-        let release = |spec: &Value| tag_of(text(spec, &["TaskTemplate", "ContainerSpec", "Image"])).to_owned();
         if one.job {
-            let (was, is) = (release(spec), tag_of(image_of(now)).to_owned());
+            let (was, is) = (release_of(spec).to_owned(), release_of(&now["Spec"]).to_owned());
             if was != is {
                 way.schema = Some((was, is));
             }
@@ -144,17 +140,15 @@ async fn way(hand: &ByHand, cluster: &str, before: Vec<Before>) -> Way {
 }
 
 fn show(args: &RollbackArgs, hand: &ByHand, run: &str, words: &str, ways: &[Way]) {
-    let mut printer = output::printer(&args.output);
+    let mut printer = output::printer(&args.hand.output);
     printer.note(&format!("back to before run {run} ({words})"));
     let mut table = Table::new(["SERVICE", "CLUSTER", "NOW", "BEFORE"]);
     let world = hand.run.world.try_read();
     for way in ways {
         let there = world.as_ref().ok().and_then(|w| w.swarms.get(&way.cluster));
         for changed in way.back.iter().rev() {
-            let now =
-                there.and_then(|t| t.service(&changed.service.name)).map(|s| tag_of(image_of(s))).unwrap_or_default();
-            let image = changed.before.as_ref().map(|b| text(b, &["TaskTemplate", "ContainerSpec", "Image"]));
-            let before = tag_of(image.unwrap_or_default());
+            let now = there.and_then(|t| t.service(&changed.service.name)).map(|s| release_of(&s["Spec"]));
+            let (now, before) = (now.unwrap_or_default(), changed.before.as_ref().map(release_of).unwrap_or_default());
             table.row([&changed.service.name, &way.cluster, now, before].map(Cell::new));
         }
     }
@@ -174,7 +168,7 @@ async fn go(hand: &ByHand, ways: &[Way], dump: Option<(Source, Kept)>) -> Result
     let all: Vec<&Changed> = ways.iter().flat_map(|w| &w.back).collect();
     for stage in [Stage::Portal, Stage::Services, Stage::Api, Stage::Mysql] {
         for changed in all.iter().filter(|c| c.service.stage == stage) {
-            let loaded = dump.is_some() && changed.service.env.iter().any(|(k, _)| k == "DB_HOST");
+            let loaded = dump.is_some() && changed.service.uses_database();
             if !loaded {
                 run.put_back(changed).await?;
             }
@@ -186,6 +180,6 @@ async fn go(hand: &ByHand, ways: &[Way], dump: Option<(Source, Kept)>) -> Result
             let back: Vec<Changed> = all.into_iter().cloned().collect();
             run.restore_dump(source, kept, empty, &back).await
         }
-        None => run.healthy().await,
+        None => run.green().await,
     }
 }

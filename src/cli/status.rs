@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reemo_resource::swarm::INITIALISED;
 use reemo_resource::swarm::observed::{at, text};
-use reemo_resource::swarm::service::{image_of, tag_of};
+use reemo_resource::swarm::service::{image_of, release_of};
 use reemo_ui::{Cell, Paint, Table, Tone, health_tree};
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ pub async fn run(args: &StatusArgs) -> Result<u8, Exit> {
     let ready = prepare::read(&args.inventory, &args.connect)?;
     let graph = graph::compile(&ready.site).map_err(|e| Exit::invalid(e.to_string()))?;
     let mut fleet = Fleet::connect(&ready.site, probes(&ready.site, &graph), args.connect.forks).await;
-    let world = fleet.first_look(&ready.site).await.map_err(|e| Exit::failed(e.cause))?;
+    let world = fleet.first_look(&ready.site).await?;
     let document = document(&ready.site, &fleet, &world).await;
     let mut printer = output::printer(&args.output);
     match args.output.format {
@@ -79,7 +79,7 @@ async fn cluster(site: &Arc<Site>, fleet: &Fleet, world: &World, name: &str) -> 
                 "name": text(service, &["Spec", "Name"]),
                 "running": s.running(id),
                 "wanted": wanted(service),
-                "release": tag_of(image_of(service)),
+                "release": release_of(&service["Spec"]),
                 "image": image_of(service),
                 "job": is_job(service).then_some(task),
             })

@@ -215,7 +215,7 @@ impl Run {
     }
 
     /// The health trees of all portals of the run are green.
-    pub(super) async fn green(&self) -> Result<(), Fault> {
+    pub async fn green(&self) -> Result<(), Fault> {
         for task in self.graph.tasks().filter(|t| matches!(t.what, What::Health)) {
             self.tree(task).await?;
         }

@@ -392,7 +392,8 @@ fn pick_first(ending: &Ending) -> Fault {
     Fault { kind: fault.kind, cause, last_lines: fault.last_lines.clone(), hint: fault.hint.clone() }
 }
 
-fn code_of(run: &Run, fault: &Fault) -> u8 {
+/// The exit code of a run that ends with this.
+pub fn code_of(run: &Run, fault: &Fault) -> u8 {
     match fault.kind {
         FaultKind::Refused => exit::REFUSED,
         FaultKind::Unreachable => exit::UNREACHABLE,

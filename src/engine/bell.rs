@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reemo_transport::Host;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::pause::Pause;
+use super::query::filtered;
 
 /// Looks are never further apart.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -104,9 +104,8 @@ async fn hear(host: Arc<dyn Host>, chimes: Arc<Chimes>) {
     let filters = json!({
         "type": ["container", "service", "node"],
         "event": ["start", "die", "health_status", "create", "update", "remove"],
-    })
-    .to_string();
-    let path = format!("/events?filters={}", utf8_percent_encode(&filters, NON_ALPHANUMERIC));
+    });
+    let path = filtered("/events", &filters);
     let mut pause = Pause::new(SOON, LONGEST);
     loop {
         if let Ok(docker) = host.docker().await

@@ -86,8 +86,6 @@ const LEAST: (u64, u64) = (8, 0);
 /// What may be wrong where both sides show certificates.
 const TRUST: &str = "DB_TLS is mtls: the server must have a certificate of the internal authority and trust it (ca.crt in \
                      the folder of --pki-dir), else say DB_TLS: tls; or correct DB_USER and DB_USER_PASSWORD";
-/// The environment variable of services that log in.
-const LOGS_IN: &str = "DB_HOST";
 /// The secret they log in with.
 const PASSWORD: &str = "db_user_password";
 
@@ -96,8 +94,7 @@ pub fn is_a_question(cluster: &ClusterSite, owner: Option<&SwarmObservation>, ow
     if owner.is_none_or(|there| there.config(INITIALISED).is_none()) {
         return true;
     }
-    let logs_in = |s: &&reemo_model::wanted::WantedService| s.env.iter().any(|(name, _)| name == LOGS_IN);
-    let mut services = cluster.wanted.services.iter().filter(logs_in);
+    let mut services = cluster.wanted.services.iter().filter(|s| s.uses_database());
     services.any(|wanted| {
         let deployed = own.into_iter().flat_map(|there| &there.services);
         let Some(deployed) = deployed.into_iter().find(|s| text(s, &["Spec", "Name"]) == wanted.name) else {

@@ -62,6 +62,11 @@ impl Fault {
         self
     }
 
+    /// The last line of what failed, which mostly says why; the cause where it said nothing.
+    pub fn last_word(&self) -> &str {
+        self.last_lines.last().unwrap_or(&self.cause)
+    }
+
     /// What Docker's API answered, with the known answers explained.
     pub fn docker(doing: &str, error: &bollard::errors::Error) -> Self {
         let text = match error {

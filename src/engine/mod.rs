@@ -29,6 +29,7 @@ pub mod phases;
 pub mod preflight;
 pub mod prove;
 mod prune;
+mod query;
 pub mod quorum;
 pub mod reach;
 pub mod record;

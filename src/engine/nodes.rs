@@ -7,6 +7,7 @@ use reemo_transport::Docker;
 use serde_json::{Value, json};
 
 use super::fault::Fault;
+use super::query::filtered;
 use super::quorum::Quorum;
 
 /// What runs on a node has its own time to stop: at most two minutes.
@@ -21,12 +22,11 @@ fn said(doing: &str) -> impl Fn(bollard::errors::Error) -> Fault + use<'_> {
 /// Nothing is started there any more, and what runs there has ended. A node that is down is not waited for.
 pub async fn drain(docker: &Docker, node: &str) -> Result<(), Fault> {
     change(docker, node, |spec| spec["Availability"] = json!("drain")).await?;
-    let filter = json!({"node": {node: true}, "desired-state": {"running": true}}).to_string();
-    let query = percent_encoding::utf8_percent_encode(&filter, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let of_node = filtered("/tasks", &json!({"node": {node: true}, "desired-state": {"running": true}}));
     let deadline = Instant::now() + EMPTY;
     loop {
         let found = docker.read(&format!("/nodes/{node}")).await.map_err(said("read the node"))?;
-        let tasks = docker.read(&format!("/tasks?filters={query}")).await.map_err(said("read its tasks"))?;
+        let tasks = docker.read(&of_node).await.map_err(said("read its tasks"))?;
         let left = tasks.as_array().map_or(0, Vec::len);
         if left == 0 || text(&found, &["Status", "State"]) != "ready" {
             return Ok(());

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::bell::Bell;
 use super::fault::{Fault, FaultKind};
+use super::query::filtered;
 
 /// So many failed tasks of a service that has none running yet: it will not come up.
 const HOPELESS: usize = 4;
@@ -34,6 +35,17 @@ pub struct Witness<'a> {
     pub bell: Arc<Bell>,
 }
 
+/// Copies made of these two templates are alike. Placement does not count: Swarm does not replace a copy that fits the
+/// new one.
+pub fn same_copies(one: &Value, other: &Value) -> bool {
+    let parts = |template: &Value| {
+        let mut fields = flatten(template, &str::to_owned);
+        fields.retain(|path, _| !path.starts_with("Placement"));
+        fields
+    };
+    parts(one) == parts(other)
+}
+
 /// A service and its tasks, at one moment.
 struct Look {
     service: Value,
@@ -46,15 +58,11 @@ impl Look {
         text(&self.service, &["UpdateStatus", "State"])
     }
 
-    /// The task was made from the service's present spec. Placement does not count: Swarm does not
-    /// replace a task that fits the new one.
+    /// The task was made from the service's present spec.
     fn is_current(&self, task: &Value) -> bool {
-        let normal = |v: &Value| {
-            let mut fields = flatten(v, &str::to_owned);
-            fields.retain(|path, _| !path.starts_with("Placement"));
-            (fields, number(v, &["ForceUpdate"]).unwrap_or_default())
-        };
-        normal(&task["Spec"]) == normal(&self.service["Spec"]["TaskTemplate"])
+        let (has, wants) = (&task["Spec"], &self.service["Spec"]["TaskTemplate"]);
+        let forced = |template: &Value| number(template, &["ForceUpdate"]).unwrap_or_default();
+        same_copies(has, wants) && forced(has) == forced(wants)
     }
 
     fn current(&self) -> impl Iterator<Item = &Value> {
@@ -82,9 +90,8 @@ impl Look {
 
 impl Witness<'_> {
     async fn look(&self, name: &str) -> Result<Look, Fault> {
-        let filters = json!({"service": {name: true}}).to_string();
-        let filters = percent_encoding::utf8_percent_encode(&filters, percent_encoding::NON_ALPHANUMERIC);
-        let (service, tasks) = (format!("/services/{name}"), format!("/tasks?filters={filters}"));
+        let service = format!("/services/{name}");
+        let tasks = filtered("/tasks", &json!({"service": {name: true}}));
         let (service, tasks, nodes) =
             tokio::join!(self.docker.read(&service), self.docker.read(&tasks), self.docker.read("/nodes"));
         let nodes = nodes.map_err(|e| Fault::docker("read the nodes", &e))?;

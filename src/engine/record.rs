@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::evaluate::View;
 use super::fault::Fault;
 use super::journal::scrubbed;
+use super::query::filtered;
 use super::run::Run;
 use super::task::{Task, What};
 use super::world::World;
@@ -111,9 +112,7 @@ impl Run {
 
 /// All records of a Swarm.
 async fn all(docker: &Docker) -> Result<Vec<Value>, Fault> {
-    let filter = json!({"label": {LABEL: true}}).to_string();
-    let query = percent_encoding::utf8_percent_encode(&filter, percent_encoding::NON_ALPHANUMERIC);
-    let found = docker.read(&format!("/configs?filters={query}")).await.map_err(said)?;
+    let found = docker.read(&filtered("/configs", &json!({"label": {LABEL: true}}))).await.map_err(said)?;
     Ok(found.as_array().cloned().unwrap_or_default())
 }
 

@@ -3,9 +3,8 @@
 
 use reemo_model::catalogue::Stage;
 use reemo_model::op::{DockerOp, Op};
-use reemo_resource::swarm::fields::flatten;
 use reemo_resource::swarm::observed::{SwarmObservation, number, text};
-use reemo_resource::swarm::service::{image_of, tag_of};
+use reemo_resource::swarm::service::release_of;
 use reemo_transport::Docker;
 use serde_json::Value;
 
@@ -13,7 +12,7 @@ use super::act::widened;
 use super::fault::Fault;
 use super::interpret;
 use super::journal::{self, Entry, Of};
-use super::prove::Witness;
+use super::prove::{Witness, same_copies};
 use super::record::Before;
 use super::run::{Changed, Run};
 
@@ -109,9 +108,9 @@ impl Run {
         };
         witness.steady(&changed.service).await?;
         let now = witness.docker.read(&format!("/services/{name}")).await.map_err(said)?;
-        if !same_release(&now["Spec"], before) {
+        if !same_copies(&now["Spec"]["TaskTemplate"], &before["TaskTemplate"]) {
             // Swarm stopped our way back as well, and put back what we came from.
-            let was = tag_of(text(before, &["TaskTemplate", "ContainerSpec", "Image"]));
+            let was = release_of(before);
             let is = release(&now["Spec"]);
             return Err(Fault::failed(format!("{is} could not be put back to {was}: Swarm stopped that update too")));
         }
@@ -154,11 +153,6 @@ impl Run {
         }
     }
 
-    /// Everything that ran runs, and the health trees are green.
-    pub async fn healthy(&self) -> Result<(), Fault> {
-        self.green().await
-    }
-
     async fn look_again(&self, cluster: &str) -> Result<Option<SwarmObservation>, Fault> {
         let mut world = self.world.write().await;
         let seen = self.fleet.look_at_swarm(&self.site, &world, cluster).await?;
@@ -178,7 +172,7 @@ impl Run {
             for service in there.services.iter().filter(|s| !is_job(s)) {
                 let running = there.running(text(service, &["ID"]));
                 if running > 0 {
-                    let release = tag_of(image_of(service));
+                    let release = release_of(&service["Spec"]);
                     list.push(format!(
                         "{} {release} ({running}/{})",
                         text(service, &["Spec", "Name"]),
@@ -192,24 +186,13 @@ impl Run {
     }
 }
 
-/// What the copies are made of is the same; where they may run is narrowed afterwards.
-fn same_release(now: &Value, before: &Value) -> bool {
-    let parts = |spec: &Value| {
-        let mut fields = flatten(&spec["TaskTemplate"], &str::to_owned);
-        fields.retain(|path, _| !path.starts_with("Placement") && path != "ForceUpdate");
-        fields
-    };
-    parts(now) == parts(before)
-}
-
 /// A schema that was there before was worked on.
 pub fn schema_changed(rollout: &[Changed]) -> bool {
     rollout.iter().any(|c| c.service.job.is_some() && c.before.is_some())
 }
 
 fn release(spec: &Value) -> String {
-    let image = text(spec, &["TaskTemplate", "ContainerSpec", "Image"]);
-    format!("{} {}", text(spec, &["Name"]), tag_of(image))
+    format!("{} {}", text(spec, &["Name"]), release_of(spec))
 }
 
 /// A service that is meant to end.

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use reemo_model::change::Verdict;
 use reemo_resource::swarm::JOB_DONE;
 use reemo_resource::swarm::observed::text;
-use reemo_resource::swarm::service::{Input, image_of, tag_of};
+use reemo_resource::swarm::service::{Input, release_of, tag_of};
 
 /// Refuses a schema job whose release is older than that of the last one that succeeded. Releases that cannot be
 /// compared are let through.
@@ -17,7 +17,7 @@ pub fn gate(input: &Input<'_>) -> Option<Verdict> {
         // Its last run is not known to have succeeded.
         return None;
     }
-    let (name, was, wanted) = (&input.service.name, tag_of(image_of(found)), tag_of(&input.service.image));
+    let (name, was, wanted) = (&input.service.name, release_of(&found["Spec"]), tag_of(&input.service.image));
     if compare(wanted, was)? != Ordering::Less {
         return None;
     }

@@ -27,6 +27,19 @@ pub fn run(command: Command, stdin: &str, limit: Duration) -> Ended {
     start(command, stdin).wait(limit)
 }
 
+/// The same for this machine's `docker`, whatever comes of it.
+pub fn try_docker(args: &[&str]) -> Ended {
+    let mut command = Command::new("docker");
+    command.args(args);
+    run(command, "", Duration::from_secs(60))
+}
+
+/// The same, and it has to succeed.
+pub fn docker(args: &[&str]) {
+    let ended = try_docker(args);
+    assert!(ended.success(), "docker {}: {}", args.join(" "), ended.err);
+}
+
 /// Starts a program. Panics if that is not possible.
 pub fn start(mut command: Command, stdin: &str) -> Running {
     let shown = format!("{command:?}");

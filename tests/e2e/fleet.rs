@@ -124,6 +124,11 @@ impl Fleet {
         made
     }
 
+    /// The container of its registry.
+    pub fn registry(&self) -> String {
+        format!("fleet-{}-registry", self.name)
+    }
+
     /// What stands for the operator's machine: inventory, home, state, certificates.
     pub fn control(&self) -> PathBuf {
         self.state.join("control")

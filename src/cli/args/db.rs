@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{ConnectOptions, InventoryOptions, OutputArgs};
-use reemo_model::catalogue::Span;
+use super::HandArgs;
 
 /// Arguments of `db`.
 #[derive(Debug, Clone, Args)]
@@ -26,18 +25,9 @@ pub struct DbArgs {
     /// Cluster whose database is meant, where there are several.
     #[arg(long, value_name = "GROUP")]
     pub cluster: Option<String>,
-    /// Wait so long (`30s`, `10m`) for another run on the same cluster to end; without it, exit 7 at once.
-    #[arg(long = "lock-wait", value_name = "DURATION")]
-    pub lock_wait: Option<Span>,
-    /// Inventory.
+    /// Lock, inventory, login, output.
     #[command(flatten)]
-    pub inventory: InventoryOptions,
-    /// Login.
-    #[command(flatten)]
-    pub connect: ConnectOptions,
-    /// Output.
-    #[command(flatten)]
-    pub output: OutputArgs,
+    pub hand: HandArgs,
 }
 
 /// What `db` does.

@@ -1,9 +1,8 @@
 //! `runs`, `resume`, `rollback` and `lock`.
 
 use clap::{Args, Subcommand, ValueEnum};
-use reemo_model::catalogue::Span;
 
-use super::{ConnectOptions, InventoryOptions, OutputArgs};
+use super::{ConnectOptions, HandArgs, InventoryOptions, OutputArgs};
 
 /// Arguments of `runs`.
 #[derive(Debug, Clone, Args)]
@@ -79,16 +78,7 @@ pub struct RollbackArgs {
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
-    /// Wait so long (`30s`, `10m`) for another run on the same cluster to end; without it, exit 7 at once.
-    #[arg(long = "lock-wait", value_name = "DURATION")]
-    pub lock_wait: Option<Span>,
-    /// Inventory.
+    /// Lock, inventory, login, output.
     #[command(flatten)]
-    pub inventory: InventoryOptions,
-    /// Login.
-    #[command(flatten)]
-    pub connect: ConnectOptions,
-    /// Output.
-    #[command(flatten)]
-    pub output: OutputArgs,
+    pub hand: HandArgs,
 }

@@ -73,7 +73,7 @@ pub async fn take(host: &dyn Host, dump: &Dump) -> Result<Kept, Fault> {
     let name = kept::name(&now, &dump.reason);
     let (way, stdin) = way(dump);
     let failed = |fault: Fault| {
-        let why = fault.last_lines.last().cloned().unwrap_or(fault.cause);
+        let why = fault.last_word();
         Fault::failed(format!("{}: the database could not be dumped: {why}", host.name())).lines(fault.last_lines).hint(
             format!(
                 "nothing was changed. See that the database runs and that {FOLDER} on {} has room, then run the same \

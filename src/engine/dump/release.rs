@@ -5,7 +5,7 @@ use reemo_model::op::{Dump, DumpWay, Op};
 use reemo_model::secret::Secret;
 use reemo_model::wanted::WantedDump;
 use reemo_resource::swarm::observed::text;
-use reemo_resource::swarm::service::{Input, image_of, tag_of};
+use reemo_resource::swarm::service::{Input, release_of};
 use reemo_resource::swarm::{INITIALISED, JOB_DONE};
 
 use super::FOLDER;
@@ -15,7 +15,7 @@ pub fn of(job: &Input<'_>) -> Option<String> {
     let found = job.there.service(&job.service.name)?;
     let done = text(found, &["Spec", "Labels", JOB_DONE]);
     let succeeded = !done.is_empty() && done == job.fingerprint(&found["Spec"]);
-    succeeded.then(|| tag_of(image_of(found)).to_owned())
+    succeeded.then(|| release_of(&found["Spec"]).to_owned())
 }
 
 /// The dump that comes before a job, whenever it is going to be started. `initialises`: this run makes the database, so

@@ -9,7 +9,7 @@ use reemo_model::op::{DockerOp, Dump, Op};
 use reemo_model::wanted::WantedService;
 use reemo_resource::swarm::JOB_DONE;
 use reemo_resource::swarm::observed::{number, text};
-use reemo_resource::swarm::service::{image_of, tag_of};
+use reemo_resource::swarm::service::release_of;
 use serde_json::{Value, json};
 
 use super::{Kept, check, list, load, take};
@@ -18,6 +18,7 @@ use crate::engine::fault::Fault;
 use crate::engine::interpret;
 use crate::engine::journal::{self, Entry, Of};
 use crate::engine::observe;
+use crate::engine::query::filtered;
 use crate::engine::run::{Changed, Run, lock};
 use crate::engine::task::{Task, What};
 
@@ -110,8 +111,7 @@ impl Run {
         let op = json!({"op": "load", "path": kept.name});
         self.still_ours(&source.cluster).await?;
         self.safety.journal.step(of, op, load(&*host, kept, &source.dump)).await.map_err(|fault| {
-            let why = fault.last_lines.last().cloned().unwrap_or(fault.cause);
-            Fault::failed(format!("the dump {} could not be loaded: {why}", kept.name)).lines(fault.last_lines).hint(
+            Fault::failed(format!("the dump {} could not be loaded: {}", kept.name, fault.last_word())).lines(fault.last_lines).hint(
                 "what works with the database is stopped, and users see the maintenance page. Correct the cause, then \
                  load it (or another) again; `reemo-infra db list` names them, the newest is what was there before",
             )
@@ -155,7 +155,7 @@ impl Run {
             let shares =
                 *cluster == source.cluster || site.wanted.cluster.database_of.as_ref() == Some(&source.cluster);
             let Some(there) = world.swarms.get(cluster).filter(|_| shares) else { continue };
-            let uses = |s: &&WantedService| s.job.is_none() && s.env.iter().any(|(k, _)| k == "DB_HOST");
+            let uses = |s: &&WantedService| s.job.is_none() && s.uses_database();
             for service in site.wanted.services.iter().filter(uses) {
                 let Some(found) = there.service(&service.name) else { continue };
                 let manager = world.manager(&self.site, cluster);
@@ -202,11 +202,10 @@ impl Run {
     async fn await_none(&self, changed: &Changed, deadline: Instant) -> Result<(), Fault> {
         let manager = self.world.read().await.manager(&self.site, &changed.cluster).cloned().unwrap_or_default();
         let docker = self.fleet.host(&manager)?.docker().await?;
-        let filter = json!({"service": {&changed.service.name: true}}).to_string();
-        let query = percent_encoding::utf8_percent_encode(&filter, percent_encoding::NON_ALPHANUMERIC);
+        let of_service = filtered("/tasks", &json!({"service": {&changed.service.name: true}}));
         loop {
             let said = |e: bollard::errors::Error| Fault::docker(&format!("ask for {}", changed.service.name), &e);
-            let tasks = docker.read(&format!("/tasks?filters={query}")).await.map_err(said)?;
+            let tasks = docker.read(&of_service).await.map_err(said)?;
             let runs = |t: &Value| matches!(text(t, &["Status", "State"]), "running" | "starting" | "preparing");
             let left = tasks.as_array().into_iter().flatten().filter(|t| runs(t)).count();
             if left == 0 {
@@ -225,7 +224,7 @@ impl Run {
         let world = self.world.read().await.clone();
         let Some(there) = world.swarms.get(&source.cluster) else { return Ok(()) };
         let Some(found) = there.service(&source.job.name) else { return Ok(()) };
-        if tag_of(image_of(found)) == kept.release || text(found, &["Spec", "Labels", JOB_DONE]).is_empty() {
+        if release_of(&found["Spec"]) == kept.release || text(found, &["Spec", "Labels", JOB_DONE]).is_empty() {
             return Ok(());
         }
         let manager = world.manager(&self.site, &source.cluster).cloned().unwrap_or_default();

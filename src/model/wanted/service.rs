@@ -89,6 +89,13 @@ pub struct WantedService {
     pub dump: Option<WantedDump>,
 }
 
+impl WantedService {
+    /// It logs in to the database.
+    pub fn uses_database(&self) -> bool {
+        self.env.iter().any(|(name, _)| name == "DB_HOST")
+    }
+}
+
 /// How a database is dumped, rendered.
 #[derive(Clone, Debug)]
 pub struct WantedDump {

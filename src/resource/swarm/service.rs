@@ -175,6 +175,11 @@ pub fn image_of(service: &Value) -> &str {
     text(service, &["Spec", "TaskTemplate", "ContainerSpec", "Image"])
 }
 
+/// The release a service's specification deploys: its image's tag.
+pub fn release_of(spec: &Value) -> &str {
+    tag_of(text(spec, &["TaskTemplate", "ContainerSpec", "Image"]))
+}
+
 /// Tag of an image reference; empty when it has none.
 pub fn tag_of(reference: &str) -> &str {
     let reference = reference.split('@').next().unwrap_or(reference);

@@ -1,6 +1,7 @@
 //! Releases that do not work, in ways a health check does not see.
 
 use super::{NAMES, Suite};
+use crate::command::docker;
 
 pub fn crashes(suite: &Suite) -> String {
     let ran = suite.changed("reemo_portal", &[("REEMO_CRASH_AFTER_SECONDS", "6")]).run(&["apply"]);
@@ -16,20 +17,16 @@ pub fn answers_errors(suite: &Suite) -> String {
 
 /// Two services are updated, the second does not come up, and the first one's old image is gone from everywhere.
 pub fn no_way_back(suite: &Suite) -> String {
-    let registry = format!("fleet-{}-registry", suite.site.fleet.name);
+    let registry = suite.site.fleet.registry();
     let extra = "DOCKER_VERSION_PROAPI=2.14.0 DOCKER_VERSION_PORTAL=2.14.0-broken";
     let run = suite.tool().start(&["apply", "-e", extra]);
     suite.until_updating(NAMES[0], "reemo_portal");
-    let mut stop = std::process::Command::new("docker");
-    stop.args(["stop", "-t", "1", &registry]);
-    assert!(stop.output().is_ok_and(|o| o.status.success()));
+    docker(&["stop", "-t", "1", &registry]);
     for host in NAMES {
         suite.sh(host, "docker image ls -q --filter reference='*/reemoinfraproapi' | sort -u | xargs docker image rm -f 2>/dev/null; true");
     }
     let ran = run.end();
-    let mut start = std::process::Command::new("docker");
-    start.args(["start", &registry]);
-    assert!(start.output().is_ok_and(|o| o.status.success()));
+    docker(&["start", &registry]);
     ran.ends_with(2).says("reemo_proapi").says("next:").does_not_say("the old release serves");
     "2: it is said that not all of the old release serves".into()
 }

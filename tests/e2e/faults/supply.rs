@@ -1,24 +1,10 @@
 //! What happens to the supply of images.
 
-use std::process::Command;
-use std::time::Duration;
-
 use super::{NAMES, Suite};
-use crate::command;
+use crate::command::docker;
 
 /// Asks for a service whose image no host has yet.
 const NEW: &str = "API_MAIL_ACTIVE=true API_MAIL_BASEURL=https://portal.reemo.test EXIM_SMARTHOST=mail.reemo.test::587";
-
-fn docker(args: &[&str]) {
-    let mut command = Command::new("docker");
-    command.args(args);
-    let ended = command::run(command, "", Duration::from_secs(60));
-    assert!(ended.success(), "docker {}: {}", args.join(" "), ended.err);
-}
-
-fn registry(suite: &Suite) -> String {
-    format!("fleet-{}-registry", suite.site.fleet.name)
-}
 
 /// The image cannot be had: its service is not rolled out, and those that were before it (the api is told of the mail
 /// server) are put back.
@@ -63,12 +49,12 @@ for layer in $(tr -d ' \n' <"$manifest" | sed 's/.*"layers"//' | grep -o 'sha256
   cp "$file" "$file.kept" && printf X | dd of="$file" bs=1 seek=100 conv=notrunc 2>/dev/null && echo "$file"
 done | grep . || exit 1"#;
     let back = r#"find /data -name data.kept | while read -r f; do mv "$f" "${f%.kept}"; done"#;
-    let registry = registry(suite);
+    let registry = suite.site.fleet.registry();
     let run = |script: &str| docker(&["exec", &registry, "/bin/sh", "-c", script]);
     refused(suite, || run(turn), || run(back), &["verification failed"])
 }
 
 pub fn down(suite: &Suite) -> String {
-    let registry = registry(suite);
+    let registry = suite.site.fleet.registry();
     refused(suite, || docker(&["stop", "-t", "1", &registry]), || docker(&["start", &registry]), &["registry.reemo.io"])
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::Site;
-use crate::command;
+use crate::command::{self, docker, try_docker};
 use crate::fleet::script;
 
 const GROUPS: &str = r#"infra_manager:
@@ -31,12 +31,6 @@ impl Database {
         let image = script("examples/demo/images/build", &["mysql"], &[], 900).trim().to_owned();
         let name = &site.fleet.name;
         let container = format!("fleet-{name}-database");
-        let docker = |args: &[&str]| {
-            let mut command = Command::new("docker");
-            command.args(args);
-            let ended = command::run(command, "", Duration::from_secs(60));
-            assert!(ended.success(), "docker {}: {}", args.join(" "), ended.err);
-        };
         let folder = site.fleet.control().join("database");
         let make = r#"mkdir -p "$0/run/secrets" && cd "$0/run/secrets" || exit 1
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 60 -subj /CN=database -keyout tls.key -out tls.crt 2>/dev/null
@@ -46,9 +40,7 @@ printf %s "nobody-asks-for-it" >mysql_root_password"#;
         let mut command = Command::new("sh");
         command.args(["-c", make, &folder.display().to_string()]);
         assert!(command::run(command, "", Duration::from_secs(20)).success());
-        let mut gone = Command::new("docker");
-        gone.args(["rm", "-f", "-v", &container]);
-        command::run(gone, "", Duration::from_secs(60));
+        try_docker(&["rm", "-f", "-v", &container]);
         let (label, network) = (format!("reemo.fleet={name}"), format!("fleet-{name}"));
         let address = format!("{}.41", site.fleet.subnet());
         docker(&[
@@ -80,9 +72,7 @@ printf %s "nobody-asks-for-it" >mysql_root_password"#;
     }
 
     fn try_query(&self, sql: &str) -> command::Ended {
-        let mut command = Command::new("docker");
-        command.args(["exec", &self.container, "mysql", "--socket", "/run/mysqld/mysqld.sock", "-N", "-B", "-e", sql]);
-        command::run(command, "", Duration::from_secs(20))
+        try_docker(&["exec", &self.container, "mysql", "--socket", "/run/mysqld/mysqld.sock", "-N", "-B", "-e", sql])
     }
 
     /// Rows of a query, asked as its administrator.
