@@ -1,6 +1,7 @@
 //! The 22 steps of benches/steps, done by the product's own engine and SSH client: `steps INVENTORY STEPS.json` looks at
-//! every host of the inventory and makes it what the steps say. Exit code and recap are those of an apply. It is a
-//! program of its own because the product's roles describe a platform, not any files one likes.
+//! every host of the inventory and makes it what the steps say. Exit code and recap are those of an apply; with `--check`
+//! nothing is changed, and the code is 10 if something would be. It is a program of its own because the product's roles
+//! describe a platform, not any files one likes.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -32,16 +33,16 @@ struct Step {
 }
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let (flags, args): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|a| a.starts_with("--"));
     let [inventory, steps] = &args[..] else {
         // `cargo bench` starts every bench without arguments.
         return ExitCode::SUCCESS;
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    ExitCode::from(runtime.block_on(run(inventory, steps)))
+    ExitCode::from(runtime.block_on(run(inventory, steps, flags.iter().any(|f| f == "--check"))))
 }
 
-async fn run(inventory: &str, steps: &str) -> u8 {
+async fn run(inventory: &str, steps: &str, check: bool) -> u8 {
     let started = Instant::now();
     let steps: Vec<Step> = serde_json::from_slice(&std::fs::read(steps).expect("the steps")).expect("JSON");
     let options = InventoryOptions {
@@ -57,7 +58,8 @@ async fn run(inventory: &str, steps: &str) -> u8 {
     let (events, ui) = Ui::start(&Shown::default()).expect("the UI");
     let mut fleet = Fleet::connect(&site, probes(&site, &graph), forks).await;
     let world = fleet.first_look(&site).await;
-    let ask = Ask { options: Options { forks, ..Options::default() }, again: "apply".into(), ..Ask::default() };
+    let options = Options { forks, ..Options::default() };
+    let ask = Ask { options, check, detailed_exitcode: check, again: "apply".into(), ..Ask::default() };
     let code = run_on(site, graph, fleet, world, &ask, events, started).await;
     ui.finish();
     code
@@ -70,6 +72,7 @@ fn graph(ready: &Ready, steps: &[Step]) -> TaskGraph {
     for host in ready.site.hosts.keys() {
         let scope = Scope::new(&engine, ready.loaded.vars.of_host(host));
         let text = |template: &str| scope.render_str(template, Value::UNDEFINED).expect("a template");
+        let file = |template: &str| scope.render_template("step", template, Value::UNDEFINED).expect("a template");
         let resource = |step: &Step| {
             let path = text(&step.path);
             let mode = u32::from_str_radix(&step.mode, 8).expect("a mode");
@@ -77,7 +80,7 @@ fn graph(ready: &Ready, steps: &[Step]) -> TaskGraph {
             match &step.content {
                 None => HostResource::Directory(Directory { path, mode, owner }),
                 Some(content) => {
-                    let content = Blob::Plain(text(content).into_bytes());
+                    let content = Blob::Plain(file(content).into_bytes());
                     HostResource::File(File { path, wanted: Wanted::Present { content, mode, owner }, notify: vec![] })
                 }
             }

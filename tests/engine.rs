@@ -128,6 +128,32 @@ async fn a_service_that_fails_takes_the_others_back_in_reverse_order() {
     assert_eq!(platform.plan(&[]).await.exit, exit::OK);
 }
 
+/// How an update of long ago ended stands on the service until the next one: it is none of this run's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_waited_for_whatever_became_of_an_earlier_update() {
+    let platform = Platform::installed().await;
+    platform.swarm.state().sick.insert("reemo_apicronlog".into());
+    let heard = platform.apply(&["DOCKER_VERSION_APICRONLOG=3.0.0"], &[]).await;
+    assert_eq!(heard.exit, exit::ROLLED_BACK, "{}", failure(&heard));
+    platform.changes();
+    let state = |word: &'static str| {
+        let mut swarm = platform.swarm.state();
+        let id = swarm.service("reemo_apicronlog").expect("it is there")["ID"].clone();
+        let tasks = swarm.objects.get_mut("tasks").into_iter().flatten();
+        tasks
+            .filter(|t| t["ServiceID"] == id && t["DesiredState"] == "running")
+            .for_each(|t| t["Status"]["State"] = word.into());
+    };
+    state("starting");
+    let (heard, ()) = tokio::join!(platform.apply(&[], &[]), async {
+        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+        state("running");
+    });
+    assert_eq!(heard.exit, exit::OK, "{}", failure(&heard));
+    assert!(changed(&heard).iter().any(|c| c.contains("reemo_apicronlog")), "it was waited for: {:?}", changed(&heard));
+    assert_eq!(platform.changes(), Vec::<String>::new());
+}
+
 /// Swarm stops the way back as it would any update, and puts back what the way back came from: the new release.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_way_back_that_fails_is_no_old_release() {

@@ -39,6 +39,8 @@ pub enum Command {
     Status(StatusArgs),
     /// One line and an exit code for supervision: is everything there, and healthy?
     Check(CheckArgs),
+    /// What is around the platform and could stop it: clocks, kernels, ports between nodes, names, registries.
+    Doctor(StatusArgs),
     /// Bring hosts up to the images: engine, Swarm, pulls; nothing of the platform is started.
     Images(ApplyArgs),
     /// Show or lift the maintenance page on the users' portal.

@@ -11,6 +11,7 @@ mod confirm;
 mod db;
 mod disk;
 mod docs;
+mod doctor;
 mod embed;
 mod exec;
 mod explain;
@@ -69,6 +70,7 @@ pub async fn main(cli: Cli, argv: Vec<String>) -> u8 {
         Command::Resume(_) => Err(Exit::usage("a run of `resume` is named by the run it goes on with")),
         Command::Status(args) => status::run(args).await,
         Command::Check(args) => check::run(args).await,
+        Command::Doctor(args) => doctor::run(args).await,
         Command::Certs(args) => certs::run(args),
         Command::Graph(args) => graph::run(args),
         Command::Exec(args) => exec::run(args).await,

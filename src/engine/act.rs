@@ -140,7 +140,9 @@ impl Run {
         scene: &Scene<'_>,
         world: &World,
     ) -> Result<(), Fault> {
-        let before = world.swarms.get(&task.cluster).and_then(|s| s.service(&wanted.name)).map(|s| s["Spec"].clone());
+        let there = world.swarms.get(&task.cluster).and_then(|s| s.service(&wanted.name));
+        let (before, status) =
+            (there.map(|s| s["Spec"].clone()), there.map_or(Value::Null, |s| s["UpdateStatus"].clone()));
         if !change.ops.is_empty() {
             self.record_stage(&scene.host.docker().await?, task, world).await?;
             let (cluster, service, job) = (task.cluster.clone(), wanted.name.clone(), wanted.job.is_some());
@@ -168,7 +170,7 @@ impl Run {
             self.safety.journal.step(of, proof, witness.job(wanted)).await?;
             return self.job_done(task, wanted, &witness.docker, world).await;
         }
-        self.safety.journal.step(of, proof, witness.service(wanted)).await?;
+        self.safety.journal.step(of, proof, witness.service(wanted, &status)).await?;
         if change.ops.iter().any(|op| widened(op) != *op) {
             self.still_ours(&task.cluster).await?;
             let narrow = json!({"op": "narrow", "service": wanted.name});

@@ -38,7 +38,7 @@ pub fn warnings(site: &Site, world: &World) -> Vec<String> {
 }
 
 /// What a host has too little of.
-fn short(environment: &str, facts: &HostFacts) -> Vec<String> {
+pub(super) fn short(environment: &str, facts: &HostFacts) -> Vec<String> {
     let Some((cpus, memory, disk)) = least(environment) else { return Vec::new() };
     let mut small = Vec::new();
     if let Some(has) = facts.cpus.filter(|has| *has < cpus) {

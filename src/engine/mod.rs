@@ -4,6 +4,7 @@ mod act;
 pub mod apply;
 mod ask_hosts;
 pub mod bell;
+pub mod doctor;
 pub mod dump;
 pub mod evaluate;
 pub mod external;

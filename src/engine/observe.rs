@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use reemo_model::secret::Blob;
 use reemo_resource::host::HostObservation;
 use reemo_resource::os::Os;
-use reemo_resource::probe::{Probe, parse, script};
+use reemo_resource::probe::{Probe, ProbeOutputs, parse, script};
 use reemo_resource::swarm::observed::{EngineObservation, SwarmObservation, text};
 use reemo_transport::{Command, Host, Kind};
 use serde_json::Value;
@@ -21,28 +21,33 @@ use super::world::HostView;
 /// Limit of the whole probe script.
 const SCRIPT_LIMIT: Duration = Duration::from_secs(60);
 
-/// What a host's shell answers to all probes: one command.
+/// What a host's shell answers to all probes.
 pub async fn shell(conn: &Arc<dyn Host>, probes: &[Probe]) -> Result<HostObservation, Fault> {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let asked = now();
+    let outputs = ask(conn, probes).await?;
+    let answered = now();
+    let mut seen = HostObservation::parse(&outputs)
+        .map_err(|e| Fault::failed(format!("{}: what the host answered cannot be read: {e}", conn.name())))?;
+    seen.facts.asked_between(asked, answered);
+    Ok(seen)
+}
+
+/// Their answers, unread: one command.
+pub async fn ask(conn: &Arc<dyn Host>, probes: &[Probe]) -> Result<ProbeOutputs, Fault> {
     let delimiter = format!("{:032x}", rand::random::<u128>());
     let command =
         Command::new(["sh"]).stdin(Blob::Plain(script(probes, &delimiter).into_bytes())).timeout(SCRIPT_LIMIT);
     // A command of its own environment: what the probes print must not depend on the host's language.
     let command = Command { env: vec![("LC_ALL".into(), "C".into())], ..command };
-    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let asked = now();
     let name = conn.name();
     let output = conn.exec(command, None).await.map_err(|e| match e.kind {
         Kind::Timeout => silent(name),
         _ => e.into(),
     })?;
-    let answered = now();
-    let outputs = parse(&output.stdout, &delimiter).map_err(|e| {
+    parse(&output.stdout, &delimiter).map_err(|e| {
         Fault::failed(format!("{name}: what the host answered cannot be read: {e}")).lines(output.tail(10))
-    })?;
-    let mut seen = HostObservation::parse(&outputs)
-        .map_err(|e| Fault::failed(format!("{name}: what the host answered cannot be read: {e}")))?;
-    seen.facts.asked_between(asked, answered);
-    Ok(seen)
+    })
 }
 
 /// Its sshd works, and nothing behind it: no host to work on.

@@ -18,7 +18,7 @@ pub const DATA_MARKER: &str = "/opt/reemo/mysql/ibdata1";
 const LEAST_FREE: u64 = 2 << 30;
 
 /// Clocks may differ by so many seconds: certificates made here begin to be valid at this machine's time.
-const MOST_SKEW_S: u64 = 60;
+pub(super) const MOST_SKEW_S: u64 = 60;
 
 /// Does the host hold the internal database's files? `None`: not known.
 pub fn data_marker(seen: &HostObservation) -> Option<bool> {
@@ -79,7 +79,8 @@ pub fn verdict(site: &Site, world: &World, task: &Task) -> Verdict {
     Verdict::Unchanged
 }
 
-fn problems(facts: &HostFacts) -> Vec<(String, String)> {
+/// What a host cannot do without, and what to do about it.
+pub(super) fn problems(facts: &HostFacts) -> Vec<(String, String)> {
     let mut found = Vec::new();
     if !facts.systemd {
         found.push(("systemd does not run".into(), "hosts need systemd to keep the engine running".into()));

@@ -102,18 +102,20 @@ impl Witness<'_> {
         Ok(Look { service, tasks, nodes })
     }
 
-    /// Waits until the service runs as posted; an error is the reason why it does not.
-    pub async fn service(&self, wanted: &WantedService) -> Result<(), Fault> {
-        self.watch(wanted, false).await
+    /// Waits until the service runs as posted; an error is the reason why it does not. `before`: its `UpdateStatus` until
+    /// then. How an earlier update ended stays there until the next, and says nothing of this one.
+    pub async fn service(&self, wanted: &WantedService, before: &Value) -> Result<(), Fault> {
+        self.watch(wanted, Some(before)).await
     }
 
     /// Waits until the service runs as its spec says, whoever put that spec there: Swarm's own way back
     /// counts.
     pub async fn steady(&self, wanted: &WantedService) -> Result<(), Fault> {
-        self.watch(wanted, true).await
+        self.watch(wanted, None).await
     }
 
-    async fn watch(&self, wanted: &WantedService, accept_rolled_back: bool) -> Result<(), Fault> {
+    /// `before`: as [`Self::service`] has it; without, Swarm's own way back is as good as any other.
+    async fn watch(&self, wanted: &WantedService, before: Option<&Value>) -> Result<(), Fault> {
         let mut rolled_back = false;
         let mut evidence = Evidence::default();
         let monitor = Duration::from_millis(wanted.update.monitor.0);
@@ -126,11 +128,13 @@ impl Witness<'_> {
             let (running, want) = (look.running(), look.wanted());
             (self.on_line)(&format!("{running}/{want} running{}", waiting_for(&look)));
             self.gather(&look, &mut evidence).await;
-            let state = look.update_state();
+            let ended = before.is_some_and(|before| look.service["UpdateStatus"] == *before)
+                && !matches!(look.update_state(), "updating" | "rollback_started");
+            let state = if ended { "" } else { look.update_state() };
             match state {
                 // It ends by itself; touching the service now would only confuse the two.
                 "rollback_started" => rolled_back = true,
-                "rollback_completed" | "rollback_paused" | "paused" if !accept_rolled_back => {
+                "rollback_completed" | "rollback_paused" | "paused" if before.is_some() => {
                     return Err(unhealthy(wanted, &look, "Swarm stopped the update", evidence));
                 }
                 _ => {}

@@ -3,11 +3,12 @@
 //! are, never at what the program says alone.
 //!
 //! The other topologies have stories of their own, one test each, selected by name: `topology_3_split` with `make test`,
-//! the others (`--run-ignored all`) with `make test-all`. One at a time: a machine of two cores has no room for two.
+//! the others and the drifts (`--run-ignored all`) with `make test-all`. One at a time: a machine of two cores has no room for two.
 //!
 //! `REEMO_KEEP_FLEET=1` leaves the hosts up at the end; `REEMO_E2E_STEPS=7,8` then tells only these steps on them.
 
 mod command;
+mod drifts;
 mod faults;
 mod fleet;
 mod load;
@@ -22,6 +23,12 @@ mod web;
 #[test]
 fn story() {
     story::tell();
+}
+
+#[test]
+#[ignore = "make test-all"]
+fn drifts_one_at_a_time() {
+    drifts::tell();
 }
 
 #[test]

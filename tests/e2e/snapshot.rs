@@ -15,9 +15,18 @@ const LEFT_OUT: [&str; 9] =
 
 /// Looks at a whole host.
 pub fn of(fleet: &Fleet, host: &Host) -> Tree {
+    look(fleet, host, "")
+}
+
+/// The same, and when each file was last written and changed: also who writes the same again is seen.
+pub fn with_times(fleet: &Fleet, host: &Host) -> Tree {
+    look(fleet, host, " %T@ %C@")
+}
+
+fn look(fleet: &Fleet, host: &Host, more: &str) -> Tree {
     let prune = LEFT_OUT.map(|p| format!("-path {p}")).join(" -o ");
     let script = format!(
-        r"find / \( {prune} \) -prune -o -printf '%y %m %U:%G %l\t%p\n'
+        r"find / \( {prune} \) -prune -o -printf '%y %m %U:%G %l{more}\t%p\n'
 echo =
 find / \( {prune} \) -prune -o -type f -print0 | xargs -0 sha256sum"
     );

@@ -17,7 +17,7 @@ pub struct Machine(Arc<Mutex<State>>);
 /// What there is on a host.
 pub struct State {
     /// Answers of the probes that need no simulation, as they were recorded.
-    recorded: BTreeMap<String, String>,
+    pub recorded: BTreeMap<String, String>,
     /// Name and version.
     pub packages: BTreeMap<String, String>,
     /// Files and directories.

@@ -253,7 +253,7 @@ impl State {
         Reply::status(200, Value::Null)
     }
 
-    fn service(&self, name: &str) -> Option<&Value> {
+    pub fn service(&self, name: &str) -> Option<&Value> {
         let services = self.objects.get("services")?;
         services.iter().find(|s| s["Spec"]["Name"] == *name || s["ID"] == *name)
     }
@@ -289,21 +289,21 @@ impl State {
         }
         self.changes.push(format!("update {}", said(&posted)));
         let before = service["Spec"].clone();
+        let status = |state: &str, message: &str| json!({"State": state, "StartedAt": format!("2027-01-15T12:00:00.{now:09}Z"), "Message": message});
         let (was, wanted) = (without_limits(&before), without_limits(&posted));
         let id = service["ID"].as_str().unwrap_or_default().to_owned();
         service["Version"]["Index"] = json!(now);
         service["Spec"] = posted.clone();
         // Labels and limits replace no task.
         if was["TaskTemplate"] == wanted["TaskTemplate"] {
-            service["UpdateStatus"] = json!({"State": "completed"});
+            service["UpdateStatus"] = status("completed", "update completed");
             self.retask(&id, &posted);
         } else if self.sick.contains(&name) || self.lost.iter().any(|tag| said(&posted).contains(&format!(" {tag} "))) {
             service["Spec"] = before.clone();
-            service["UpdateStatus"] =
-                json!({"State": "rollback_completed", "Message": "update rolled back due to failure of task t9"});
+            service["UpdateStatus"] = status("rollback_completed", "update rolled back due to failure of task t9");
             self.run(&id, &posted, "failed");
         } else {
-            service["UpdateStatus"] = json!({"State": "completed"});
+            service["UpdateStatus"] = status("completed", "update completed");
             self.objects.entry("tasks").or_default().retain(|t| t["ServiceID"] != *id);
             self.run(&id, &posted, "running");
         }

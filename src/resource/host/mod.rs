@@ -13,6 +13,7 @@ mod observation;
 mod package;
 mod path;
 mod stat;
+pub mod surroundings;
 mod text;
 mod unit;
 

@@ -12,7 +12,7 @@ pub fn plan_touches_nothing(stage: &Stage) {
     for host in &fleet.hosts {
         snapshot::keep(tool, host, &snapshot::of(fleet, host));
     }
-    let before = fleet.each(|h| snapshot::of(fleet, h));
+    let before = fleet.each(|h| snapshot::with_times(fleet, h));
     let control = files_of(&fleet.state);
 
     let plan = [&["plan"][..], &FIRST].concat();
@@ -20,7 +20,7 @@ pub fn plan_touches_nothing(stage: &Stage) {
     let detailed = [&plan[..], &["--detailed-exitcode"]].concat();
     tool.run(&detailed).ends_with(10);
 
-    let after = fleet.each(|h| snapshot::of(fleet, h));
+    let after = fleet.each(|h| snapshot::with_times(fleet, h));
     for ((host, before), after) in fleet.hosts.iter().zip(&before).zip(&after) {
         let found = snapshot::differences(before, after, |_| false);
         assert!(found.is_empty(), "a plan touched {}:\n{}", host.name, found.join("\n"));
@@ -28,7 +28,7 @@ pub fn plan_touches_nothing(stage: &Stage) {
     // The same comparison does see one new file: it is no test if it cannot fail.
     let host = &fleet.hosts[0];
     fleet.sh(host, "touch /etc/e2e-planted");
-    let found = snapshot::differences(&before[0], &snapshot::of(fleet, host), |_| false);
+    let found = snapshot::differences(&before[0], &snapshot::with_times(fleet, host), |_| false);
     fleet.sh(host, "rm /etc/e2e-planted");
     assert!(found.iter().any(|d| d.starts_with("/etc/e2e-planted: absent")), "{found:?}");
 

@@ -1,0 +1,119 @@
+//! What `PORTAL_URL` stands for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::{Row, Seen, State};
+use crate::engine::site::Site;
+
+/// How long a name may take.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// All addresses of each portal's name, A and AAAA, as this machine finds them.
+pub async fn resolved(site: &Site) -> BTreeMap<String, Vec<IpAddr>> {
+    let names: BTreeSet<&String> = site.clusters.values().filter_map(|c| c.settings.portal_url.as_ref()).collect();
+    let ask = |name: &String| {
+        let name = name.clone();
+        async move {
+            let found = tokio::time::timeout(LIMIT, tokio::net::lookup_host((host_of(&name).to_owned(), 443))).await;
+            let mut found: Vec<IpAddr> =
+                found.ok().and_then(Result::ok).into_iter().flatten().map(|a| a.ip()).collect();
+            found.sort();
+            found.dedup();
+            (name, found)
+        }
+    };
+    join_all(names.into_iter().map(ask)).await.into_iter().collect()
+}
+
+/// `portal.example` of `https://portal.example:8443/`.
+fn host_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = rest.split('/').next().unwrap_or(rest);
+    host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(name, _)| name)
+}
+
+/// The whole set against the nodes: an address that is none of theirs is a balancer, or a mistake.
+pub fn portal(seen: &Seen<'_>) -> Vec<Row> {
+    let mut all = Vec::new();
+    for (cluster, wanted) in &seen.site.clusters {
+        let Some(url) = &wanted.settings.portal_url else { continue };
+        let found = seen.portals.get(url).map(Vec::as_slice).unwrap_or_default();
+        if found.is_empty() {
+            let said = format!("{} has no address on this machine", host_of(url));
+            all.push(Row::new(
+                "portal",
+                cluster,
+                State::Warning,
+                said,
+                "its A and AAAA records belong to the nodes, or to a balancer before them",
+            ));
+            continue;
+        }
+        let mut nodes = BTreeMap::new();
+        for (name, host) in seen.site.hosts_of(cluster) {
+            let seen_at = seen.world.hosts.get(name).and_then(|v| v.seen.as_ref()).and_then(|s| s.facts.address);
+            let said = [seen.world.advertise(seen.site, name), Some(host.target.address.clone())];
+            let said = said.into_iter().flatten().filter_map(|a| a.parse().ok());
+            nodes.insert(name, seen_at.into_iter().chain(said).collect::<BTreeSet<IpAddr>>());
+        }
+        let of_a_node = |address: &IpAddr| nodes.values().any(|n| n.contains(address));
+        let foreign: Vec<String> = found.iter().filter(|a| !of_a_node(a)).map(ToString::to_string).collect();
+        let absent: Vec<&str> = nodes
+            .iter()
+            .filter(|(_, own)| !own.iter().any(|a| found.contains(a)))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        match (foreign.is_empty(), absent.is_empty()) {
+            (true, true) => all.push(Row::ok("portal", cluster)),
+            // All of it elsewhere: a balancer stands before the nodes.
+            (false, false) if absent.len() == nodes.len() => {
+                let said = format!("{} is {}, none of the nodes", host_of(url), foreign.join(", "));
+                all.push(Row::new(
+                    "portal",
+                    cluster,
+                    State::Unknown,
+                    said,
+                    "right if that is a balancer before them; it is not asked",
+                ));
+            }
+            (false, _) => {
+                let said = format!("{} is also {}, none of the nodes", host_of(url), foreign.join(", "));
+                all.push(Row::new(
+                    "portal",
+                    cluster,
+                    State::Problem,
+                    said,
+                    "take the address out of the name, or put the node into the inventory",
+                ));
+            }
+            (true, false) => {
+                let said = format!("{} does not lead to {}", host_of(url), absent.join(", "));
+                all.push(Row::new(
+                    "portal",
+                    cluster,
+                    State::Warning,
+                    said,
+                    "add an A or AAAA record for each node that serves the portal",
+                ));
+            }
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_alone() {
+        for url in ["portal.example", "portal.example:8443", "https://portal.example/", "https://portal.example:443/x"]
+        {
+            assert_eq!(host_of(url), "portal.example");
+        }
+    }
+}
