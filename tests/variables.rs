@@ -8,10 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use reemo_infra::engine::images::remote::digest_of;
+use reemo_infra::engine::images::{all_references, tar};
 use reemo_infra::engine::site::{ClusterSite, Site};
+use reemo_model::bundle::{Bundle, CHECKSUM, DESCRIPTION, Image, SCHEMA, blob_path};
 use reemo_model::secret::Blob;
 use reemo_resource::swarm::fields::flatten;
-use reemo_resource::swarm::spec::spec;
+use reemo_resource::swarm::spec::{Pin, spec};
 use reemo_transport::fake::Net;
 use serde::Deserialize;
 use serde_json::Value;
@@ -74,7 +77,10 @@ impl Stage {
             fs::write(folder.path().join(format!("{name}.key")), leaf.key.expose()).unwrap();
         }
         fs::write(folder.path().join("registry-ca.crt"), "the authority of a registry\n").unwrap();
-        Stage { folder }
+        let stage = Stage { folder };
+        let images = all_references(&stage.site("infra", &[]));
+        fs::write(stage.folder.path().join("bundle.tar"), bundle(&images)).unwrap();
+        stage
     }
 
     fn site(&self, over: &str, variables: &[&BTreeMap<String, Value>]) -> std::sync::Arc<Site> {
@@ -91,6 +97,30 @@ impl Stage {
         let pki = (self.folder.path().join("pki"), self.folder.path().join("key"));
         support::site_with(&path, &extra, &Net::new(), Some(pki))
     }
+}
+
+/// A bundle with these images, all of them the same few bytes.
+fn bundle(references: &BTreeSet<String>) -> Vec<u8> {
+    let digest = digest_of(b"blob");
+    let image = |name: &String| Image {
+        reference: name.clone(),
+        digest: digest.clone(),
+        manifest: digest.clone(),
+        id: digest.clone(),
+        ..Image::default()
+    };
+    let images = references.iter().map(image).collect();
+    let blobs = [(digest.clone(), 4)].into();
+    let described = serde_json::to_vec(&Bundle { schema: SCHEMA, images, blobs, ..Bundle::default() }).unwrap();
+    let sum = digest_of(&described).replace("sha256:", "").into_bytes();
+    let (mut bytes, place) = (Vec::new(), blob_path(&digest));
+    for (path, content) in [(DESCRIPTION, described), (CHECKSUM, sum), (place.as_str(), b"blob".to_vec())] {
+        bytes.extend(tar::header(path, content.len() as u64).unwrap());
+        bytes.extend(&content);
+        bytes.extend(vec![0; tar::padding(content.len() as u64)]);
+    }
+    bytes.extend(tar::end());
+    bytes
 }
 
 fn text(blob: &Blob) -> String {
@@ -113,7 +143,7 @@ fn services_of(cluster: &ClusterSite) -> BTreeMap<String, Fields> {
     let mut all = BTreeMap::new();
     for service in &cluster.wanted.services {
         let materials: Vec<_> = cluster.materials.iter().filter(|m| m.service == service.name).collect();
-        let spec = spec(service, &materials.iter().map(|m| &***m).collect::<Vec<_>>(), None, &cluster.site_id);
+        let spec = spec(service, &materials.iter().map(|m| &***m).collect::<Vec<_>>(), Pin::Tag, &cluster.site_id);
         let mut fields = Fields::new();
         for (path, value) in flatten(&spec, &str::to_owned) {
             let path = path.trim_start_matches("TaskTemplate.").trim_start_matches("ContainerSpec.").to_owned();
@@ -163,6 +193,11 @@ fn settings(site: &Site) -> Fields {
         put("registry.username", s.registry.as_ref().map(|r| r.username.clone()));
         let password = s.registry.as_ref().and_then(|r| r.password.expose_str().map(str::to_owned));
         put("registry.password", password);
+        put("mode", Some(s.supply.mode.word().to_owned()));
+        let proxy = s.supply.proxy.as_ref();
+        put("proxy", proxy.and_then(|p| p.url.expose_str().map(str::to_owned)));
+        put("bundle", s.supply.bundle.as_ref().map(|b| b.path.display().to_string()));
+        put("proxy.except", proxy.map(|p| p.except.join(",")));
         put("registry_ca", s.registry_ca.as_ref().map(|(server, ca)| format!("{server}: {}", text(ca))));
     }
     for (name, host) in &site.hosts {

@@ -17,6 +17,7 @@ use super::{output, recipe, saved, signals, state};
 use crate::engine::apply::{Ask, Review, exit, probes, refused, run_on};
 use crate::engine::fleet::Fleet;
 use crate::engine::graph::{self, TaskGraph};
+use crate::engine::images::whole;
 use crate::engine::interrupt::Signal;
 use crate::engine::journal::{Began, Entry, Journal};
 use crate::engine::lock::{Timing, Wish};
@@ -106,14 +107,13 @@ pub async fn run(args: &ApplyArgs, command: &str, argv: &[String]) -> Result<u8,
 
 /// The plan that is kept, or held to.
 fn review(args: &ApplyArgs, check: bool, argv: &[String], ready: &Ready) -> Result<Option<Review>, Exit> {
-    match (&args.plan, &args.out) {
-        (Some(path), _) => Ok(Some(saved::read(path)?.hold(&ready.pki.store))),
-        (None, Some(_)) if !check => Err(Exit::usage("--out keeps a plan: reemo-infra plan --out FILE")),
-        (None, Some(path)) => {
-            saved::keep(path, recipe::of(argv, &ready.loaded.declarations), &ready.pki.store).map(Some)
-        }
-        (None, None) => Ok(None),
-    }
+    let plan = match (&args.plan, &args.out) {
+        (Some(path), _) => Some(saved::read(path)?.hold(&ready.pki.store)),
+        (None, Some(_)) if !check => return Err(Exit::usage("--out keeps a plan: reemo-infra plan --out FILE")),
+        (None, Some(path)) => Some(saved::keep(path, recipe::of(argv, &ready.loaded.declarations), &ready.pki.store)?),
+        (None, None) => None,
+    };
+    Ok(Some(whole::bundles(plan)))
 }
 
 /// Connects, looks, and runs.

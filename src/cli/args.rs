@@ -3,6 +3,7 @@
 mod certs;
 mod db;
 mod hand;
+mod images;
 mod runs;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use reemo_model::catalogue::Span;
 pub use self::certs::{CertsAction, CertsArgs};
 pub use self::db::{DbAction, DbArgs};
 pub use self::hand::HandArgs;
+pub use self::images::{ImagesAction, ImagesArgs};
 pub use self::runs::{LockAction, LockArgs, ResumeArgs, RollbackArgs, RunsAction, RunsArgs};
 use super::config::Config;
 use super::vault::args::{VaultArgs, VaultOptions};
@@ -41,8 +43,8 @@ pub enum Command {
     Check(CheckArgs),
     /// What is around the platform and could stop it: clocks, kernels, ports between nodes, names, registries.
     Doctor(StatusArgs),
-    /// Bring hosts up to the images: engine, Swarm, pulls; nothing of the platform is started.
-    Images(ApplyArgs),
+    /// Bring hosts up to the images and start nothing; list, prune, save, load and mirror images.
+    Images(Box<ImagesArgs>),
     /// Show or lift the maintenance page on the users' portal.
     Maintenance(MaintenanceArgs),
     /// What was run from this machine: list it, or show one run step by step.

@@ -163,7 +163,8 @@ fn vault(options: &mut VaultOptions, settings: &Settings) {
 /// The options of a command that settings can fill.
 fn parts(command: &mut Command) -> (Option<&mut InventoryOptions>, Option<&mut ConnectOptions>) {
     match command {
-        Command::Apply(a) | Command::Plan(a) | Command::Images(a) => (Some(&mut a.inventory), Some(&mut a.connect)),
+        Command::Apply(a) | Command::Plan(a) => (Some(&mut a.inventory), Some(&mut a.connect)),
+        Command::Images(a) => (Some(&mut a.apply.inventory), Some(&mut a.apply.connect)),
         Command::Maintenance(a) => (Some(&mut a.apply.inventory), Some(&mut a.apply.connect)),
         Command::Check(a) => (Some(&mut a.inventory), Some(&mut a.connect)),
         Command::Db(a) => (Some(&mut a.hand.inventory), Some(&mut a.hand.connect)),

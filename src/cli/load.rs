@@ -166,8 +166,8 @@ pub fn load(
 /// Variables of the vendor's later role that are read for the inventory's sake and do nothing: nothing is silently
 /// ignored. What to do instead.
 pub const WITHOUT_EFFECT: [(&str, &str); 3] = [
-    ("LOAD_IMAGE", "images come from the registry REGISTRY_URL names, which may be a mirror of yours"),
-    ("LOCAL_PATH", "archives are not loaded: put the images into a registry and name it with REGISTRY_URL"),
+    ("LOAD_IMAGE", "IMAGE_MODE says where images come from"),
+    ("LOCAL_PATH", "a bundle of `images save` is named with IMAGE_BUNDLE"),
     ("REGISTRY_TLS_VERIFY", "a registry's certificate is always checked: name its authority with REGISTRY_CA_FILE"),
 ];
 

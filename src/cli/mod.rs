@@ -17,6 +17,7 @@ mod exec;
 mod explain;
 mod filter;
 mod graph;
+mod images;
 mod initial;
 mod inventory;
 mod load;
@@ -39,6 +40,7 @@ mod signals;
 mod site;
 mod state;
 mod status;
+mod supply;
 mod target;
 pub mod vault;
 
@@ -61,7 +63,7 @@ pub async fn main(cli: Cli, argv: Vec<String>) -> u8 {
     let result = match &cli.command {
         Command::Apply(args) => apply::run(args, "apply", &argv).await,
         Command::Plan(args) => apply::run(args, "plan", &argv).await,
-        Command::Images(args) => apply::run(args, "images", &argv).await,
+        Command::Images(args) => images::run(args, &argv).await,
         Command::Maintenance(args) => apply::maintenance(args, &argv).await,
         Command::Db(args) => db::run(args, &argv).await,
         Command::Rollback(args) => rollback::run(args, &argv).await,

@@ -19,9 +19,9 @@ use serde_json::{Value as Json, json};
 
 use super::load::Loaded;
 use super::render::ClusterScope;
-use super::{filter, initial, once, portal_certs, target};
+use super::{filter, initial, once, portal_certs, supply, target};
 use crate::engine::external::{External, Identity, Tls};
-use crate::engine::site::{ClusterSite, HostSite, Settings, Site};
+use crate::engine::site::{ClusterSite, HostSite, Settings, Site, Supply};
 
 /// Name and user of the internal database; the vendor's are not public.
 const INTERNAL_DATABASE: &str = "reemo";
@@ -117,7 +117,7 @@ fn engine(loaded: &Loaded, store: &Arc<Store>) -> Engine {
     })
 }
 
-fn address_of(loaded: &Loaded, store: &Arc<Store>, host: &str) -> String {
+pub(super) fn address_of(loaded: &Loaded, store: &Arc<Store>, host: &str) -> String {
     let said = scope(loaded, store, host).get_json("ansible_host").ok().flatten();
     said.map_or_else(|| host.to_owned(), |v| plain(&v))
 }
@@ -137,6 +137,7 @@ fn cluster_site(
     let written = loaded.vars.find(host, "TRAEFIK_SSL_CERTS");
     let certs = portal_certs::read(certs.as_ref(), written.as_ref(), url.as_deref(), now)?;
     let mut settings = settings(&variables)?;
+    settings.supply = supply::read(loaded, store, &variables)?;
     // Portals, relays and farms have none, whatever stands in `all`.
     if matches!(shape.environment.as_str(), "infra" | "api") {
         settings.external = external(&variables, &db, store, now)?;
@@ -164,7 +165,9 @@ fn cluster_site(
     let wanted = rendered.map_err(|errors| errors.into_iter().map(one).collect::<Diagnostics>())?;
     settings.gluster = gluster(&variables, shape, &wanted)?;
     let materials = materials(&wanted, store, now).map_err(one)?;
-    Ok(ClusterSite { wanted, materials, settings, site_id: store.site_id() })
+    let site = ClusterSite { wanted, materials, settings, site_id: store.site_id() };
+    supply::covers(&variables, &site)?;
+    Ok(site)
 }
 
 /// Portals and api on different Swarms prove themselves to each other with a secret both are given.
@@ -207,9 +210,9 @@ fn farms(loaded: &Loaded, store: &Arc<Store>, said: Option<Json>) -> Option<Json
 }
 
 /// A cluster's variables, with the place of each for what is wrong with it.
-struct Variables<'a> {
-    vars: &'a Vars,
-    host: &'a str,
+pub(super) struct Variables<'a> {
+    pub(super) vars: &'a Vars,
+    pub(super) host: &'a str,
     scope: ClusterScope,
 }
 
@@ -219,7 +222,7 @@ impl Variables<'_> {
         Ok(value.filter(|v| !v.is_null()))
     }
 
-    fn text(&self, name: &str) -> Result<Option<String>, Diagnostic> {
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Diagnostic> {
         Ok(self.get(name)?.map(|v| plain(&v)).filter(|s| !s.is_empty()))
     }
 
@@ -227,7 +230,7 @@ impl Variables<'_> {
         Ok(self.get(name)?.is_some_and(|v| truthy(&v)))
     }
 
-    fn wrong(&self, name: &str, why: impl Into<String>) -> Diagnostic {
+    pub(super) fn wrong(&self, name: &str, why: impl Into<String>) -> Diagnostic {
         Diagnostic::error("variable-value", why).at(self.vars.find(self.host, name).and_then(|d| d.place))
     }
 }
@@ -352,6 +355,7 @@ fn settings(variables: &Variables<'_>) -> Result<Settings, Diagnostic> {
         repo_key: text("DOCKER_REPO_KEY")?,
         registry,
         registry_ca,
+        supply: Supply::default(),
         gluster: false,
         external: None,
         health: variables.flag("HEALTHCHECK_ENABLE")?,

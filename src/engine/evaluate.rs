@@ -7,7 +7,7 @@ use reemo_model::change::{Action, Change, FieldDiff, Verdict};
 use reemo_model::op::{DockerOp, Exec, Op};
 use reemo_resource::host::{Directory, File, HostObservation, HostResource, Volume, Wanted};
 use reemo_resource::os::FAMILIES;
-use reemo_resource::swarm::observed::{at, repository, text};
+use reemo_resource::swarm::observed::{at, text};
 use reemo_resource::swarm::{DATA_NODE, INITIALISED, MANAGED, database, network, node, service};
 use serde_json::json;
 
@@ -47,7 +47,7 @@ impl View<'_> {
             What::Preflight => preflight::verdict(self.site, self.world, task),
             What::Host(resource) => self.host_resource(task, resource),
             What::Repository => self.repository(task),
-            What::RestartEngine { after } => self.restart(task, after),
+            What::RestartEngine { after, daemon } => self.restart(task, after, *daemon),
             What::Engine => self.engine(task),
             What::Member => self.member(task),
             What::Prune => prune::verdict(self.site, self.world, task),
@@ -83,7 +83,9 @@ impl View<'_> {
 
     fn host_resource(&self, task: &Task, resource: &HostResource) -> Verdict {
         match self.host(task) {
-            Some(HostView { seen: Some(seen), os: Some(os), .. }) => resource.diff(seen, os),
+            Some(HostView { seen: Some(seen), os: Some(os), .. }) => {
+                self.carried_packages(task, resource, os, resource.diff(seen, os))
+            }
             Some(HostView { seen: Some(_), os: None, .. }) => Verdict::Refused {
                 why: "this distribution is not known".into(),
                 hint: format!("families supported: {}", FAMILIES.iter().map(|f| f.name).collect::<Vec<_>>().join(", ")),
@@ -119,10 +121,11 @@ impl View<'_> {
 
     /// The engine reads its configuration when it starts. One that this run starts has it; one that was started before
     /// it was last written, by this run or another that did not come to the restart, has not.
-    fn restart(&self, task: &Task, after: &str) -> Verdict {
+    fn restart(&self, task: &Task, after: &[String], daemon: bool) -> Verdict {
         let Some(view) = self.host(task).filter(|v| v.engine.is_some()) else { return Verdict::Unchanged };
-        let outdated = view.seen.as_ref().is_some_and(|s| s.facts.engine_outdated);
-        if !outdated && !self.changed.contains(after) {
+        let facts = view.seen.as_ref().map(|s| &s.facts);
+        let outdated = facts.is_some_and(|f| daemon && f.engine_outdated || f.proxy_outdated);
+        if !outdated && !after.iter().any(|a| self.changed.contains(a)) {
             return Verdict::Unchanged;
         }
         if let Err(fault) = self.spare(task) {
@@ -259,46 +262,6 @@ impl View<'_> {
         }
     }
 
-    fn image(&self, task: &Task, reference: &str) -> Verdict {
-        let engine = self.host(task).and_then(|v| v.engine.as_ref());
-        let has = |r: &str| engine.is_some_and(|e| e.images.contains_key(r));
-        // The digest that is deployed counts: a tag alone may point elsewhere by now. An image that was
-        // loaded from an archive has no digest to compare.
-        let pinned = |digest: &str| format!("{}@{digest}", repository(reference));
-        let refreshed = self.world.registry.get(reference).map(|d| pinned(d));
-        let pull = match self.deployed_digest(task, reference) {
-            _ if refreshed.is_some() => refreshed.filter(|r| !has(r)),
-            Some(digest) => {
-                let pinned = pinned(&digest);
-                let loaded = has(reference) && engine.is_some_and(|e| e.digest(reference).is_none());
-                (!has(&pinned) && !loaded).then_some(pinned)
-            }
-            None => (!has(reference)).then(|| reference.to_owned()),
-        };
-        let Some(pull) = pull else {
-            return Verdict::Unchanged;
-        };
-        let was = engine.and_then(|e| e.digest(reference)).map(pinned);
-        Verdict::Change(Change {
-            action: Action::Create,
-            fields: vec![FieldDiff::new("image", was, Some(pull.clone()))],
-            ops: vec![Op::Docker(DockerOp::PullImage {
-                reference: pull,
-                auth: self.cluster(task).settings.registry.clone(),
-            })],
-            notify: vec![],
-        })
-    }
-
-    /// Digest of this tag in a deployed service.
-    fn deployed_digest(&self, task: &Task, reference: &str) -> Option<String> {
-        let there = self.world.swarms.get(&task.cluster)?;
-        there.services.iter().find_map(|s| {
-            let (tagged, digest) = service::image_of(s).split_once('@')?;
-            (tagged == reference).then(|| digest.to_owned())
-        })
-    }
-
     /// A comparison with what the Swarm holds; where there is none yet, with an empty one.
     pub(super) fn in_swarm(
         &self,
@@ -328,6 +291,7 @@ impl View<'_> {
             materials: cluster.materials.iter().filter(|m| m.service == wanted.name).map(|m| &**m).collect(),
             digest,
             refreshed: self.world.registry.get(&wanted.image).cloned(),
+            carried: self.carried(&task.cluster, &wanted.name, &wanted.image),
             site: &cluster.site_id,
             auth: cluster.settings.registry.clone(),
             there,

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::dump;
 use super::fault::{Fault, FaultKind};
 use super::files;
+use super::images::{prune, send};
 use super::nodes;
 
 /// Where a task's ops act, and whom they may ask.
@@ -43,6 +44,8 @@ impl Scene<'_> {
             Op::SetMode { path, mode, owner } => self.set_mode(path, *mode, owner).await,
             Op::RemoveFile { path } => self.quiet(["rm", "-f", "--", path]).await,
             Op::Docker(op) => self.docker(op).await,
+            Op::LoadImage(op) => send::load(&*self.host, &self.engine().await?, op, self.on_line).await,
+            Op::CarryPackages(op) => send::packages(&*self.host, op, self.on_line).await,
             Op::Dump(op) => {
                 let kept = dump::take(&*self.host, op).await?;
                 (self.on_line)(&format!("{}: {} tables, {} bytes", kept.name, kept.tables, kept.bytes));
@@ -118,6 +121,7 @@ done"#;
         };
         match op {
             DockerOp::PullImage { reference, auth } => self.pull(&docker, reference, auth.as_ref()).await,
+            DockerOp::RemoveImage { name: image } => prune::remove(&docker, name, image).await,
             DockerOp::SwarmInit { advertise, spec } => {
                 let mut body = json!({"ListenAddr": "0.0.0.0:2377", "AdvertiseAddr": advertise});
                 merge(&mut body, spec);

@@ -15,6 +15,7 @@ pub mod fleet;
 pub mod graph;
 mod hardware;
 pub mod health;
+pub mod images;
 pub mod interpret;
 pub mod interrupt;
 pub mod journal;

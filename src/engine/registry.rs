@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{join_all, try_join_all};
+use reemo_model::supply::Mode;
 
 use super::fault::Fault;
 use super::fleet::Fleet;
@@ -14,7 +15,9 @@ use super::world::World;
 /// Asks, through one engine of each cluster, which digest every wanted tag has. A cluster without an engine has nothing
 /// that could be old: what it pulls later is what the registry holds then.
 pub async fn digests(site: &Site, fleet: &Fleet, world: &World) -> Result<BTreeMap<String, String>, Fault> {
-    let asked = site.clusters.iter().map(|(name, cluster)| async move {
+    // Where nobody pulls there is nobody to ask.
+    let pulls = site.clusters.iter().filter(|(_, c)| c.settings.supply.mode != Mode::Offline);
+    let asked = pulls.map(|(name, cluster)| async move {
         let answers = |host: &&String| world.hosts.get(*host).is_some_and(|v| v.engine.is_some());
         match site.hosts_of(name).map(|(host, _)| host).find(answers) {
             Some(host) => fleet.phases.timed("registry", name, of_cluster(fleet, host, cluster)).await,

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use reemo_model::op::RegistryAuth;
 use reemo_model::secret::Blob;
+use reemo_model::supply::{Mode, Proxy};
 use reemo_model::wanted::Wanted;
 use reemo_resource::os::Signed;
 use reemo_resource::swarm::material::Material;
 use reemo_transport::ssh::Target;
 use serde_json::{Map, Value};
+
+use super::images::archive::Archive;
 
 /// All clusters and hosts of a run.
 pub struct Site {
@@ -64,6 +67,8 @@ pub struct Settings {
     pub registry: Option<RegistryAuth>,
     /// `registry.example:5000` and the certificate of its authority.
     pub registry_ca: Option<(String, Blob)>,
+    /// Where its images come from.
+    pub supply: Supply,
     /// The directory of its internal database stands on a GlusterFS volume of ours (`DB_STORAGE`).
     pub gluster: bool,
     /// The external database its services use.
@@ -72,6 +77,17 @@ pub struct Settings {
     pub health: bool,
     /// `PORTAL_URL`, the name the health check asks for.
     pub portal_url: Option<String>,
+}
+
+/// Where the images of a cluster come from.
+#[derive(Clone, Debug, Default)]
+pub struct Supply {
+    /// `IMAGE_MODE`.
+    pub mode: Mode,
+    /// With mode `proxy`: what its engines reach the registry through.
+    pub proxy: Option<Proxy>,
+    /// With mode `offline`: the bundle they are in.
+    pub bundle: Option<Arc<Archive>>,
 }
 
 impl Settings {

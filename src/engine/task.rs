@@ -76,8 +76,10 @@ pub enum What {
     Repository,
     /// The engine is restarted if its configuration was changed by this run while it was running.
     RestartEngine {
-        /// Task whose change makes it necessary.
-        after: String,
+        /// Tasks whose change makes it necessary.
+        after: Vec<String>,
+        /// `daemon.json` is ours to write in this run.
+        daemon: bool,
     },
     /// An engine answers.
     Engine,

@@ -1,6 +1,7 @@
 //! The pure part of reemo-infra: no clock, no network, no file system, no tokio.
 
 pub mod ansible_cfg;
+pub mod bundle;
 pub mod carried;
 pub mod catalogue;
 pub mod change;
@@ -13,6 +14,7 @@ pub mod options;
 pub mod quote;
 pub mod schedule;
 pub mod secret;
+pub mod supply;
 pub mod template;
 pub mod vars;
 pub mod vault;

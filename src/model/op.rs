@@ -43,6 +43,28 @@ pub enum Op {
     Docker(DockerOp),
     /// Dump a database into a file of the host.
     Dump(Dump),
+    /// Send an image to the host, as far as its engine lacks it, and have it loaded.
+    LoadImage(LoadImage),
+    /// Send packages to the host.
+    CarryPackages(CarryPackages),
+}
+
+/// An image out of a bundle.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LoadImage {
+    /// The bundle: a file of the control machine.
+    pub bundle: String,
+    /// `registry/name:tag`.
+    pub reference: String,
+}
+
+/// Packages out of a bundle.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CarryPackages {
+    /// The bundle: a file of the control machine.
+    pub bundle: String,
+    /// Their places in it.
+    pub paths: Vec<String>,
 }
 
 /// A dump of a database, taken on the host where its client programs are.
@@ -172,6 +194,11 @@ pub enum DockerOp {
         reference: String,
         /// Registry login.
         auth: Option<RegistryAuth>,
+    },
+    /// `DELETE /images/{name}`, not by force: one that a container is made of stays.
+    RemoveImage {
+        /// A tag, or `name@sha256:…`.
+        name: String,
     },
     /// `POST /swarm/init`.
     SwarmInit {

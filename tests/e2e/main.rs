@@ -95,3 +95,9 @@ fn storage_replicated_by_the_site() {
 fn storage_gluster() {
     topology::storage::gluster();
 }
+
+#[test]
+#[ignore = "make test-all"]
+fn supply_air_gap_mirror_proxy() {
+    topology::supply::tell();
+}

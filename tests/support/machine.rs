@@ -41,6 +41,8 @@ pub struct State {
     /// When the engine was started last, and when its configuration was written.
     engine_started: u64,
     configured: u64,
+    /// When what we tell it of its proxy was written.
+    proxied: u64,
 }
 
 /// A file, or with `content: None` a directory.
@@ -72,6 +74,7 @@ impl Machine {
             clock: 0,
             engine_started: 0,
             configured: 0,
+            proxied: 0,
         })))
     }
 
@@ -166,6 +169,10 @@ impl State {
         if path == "/etc/docker/daemon.json" {
             self.clock += 1;
             self.configured = self.clock;
+        }
+        if path.contains("reemo-proxy") {
+            self.clock += 1;
+            self.proxied = self.clock;
         }
         let mode = u32::from_str_radix(mode, 8).unwrap();
         self.files.insert(path.to_owned(), Entry { mode, owner: owner.to_owned(), content: Some(content.to_vec()) });
@@ -318,6 +325,9 @@ impl State {
         let mut text: String = lines.collect();
         if self.engine_started > 0 && !self.engine_is_current() {
             text.push_str("is\tengine-outdated\n");
+        }
+        if self.engine_started > 0 && self.engine_started < self.proxied {
+            text.push_str("is\tproxy-outdated\n");
         }
         text
     }

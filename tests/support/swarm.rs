@@ -380,7 +380,7 @@ fn image(reference: &str) -> Value {
     };
     let tags = if reference.contains('@') { json!([]) } else { json!([reference]) };
     json!({
-        "Id": format!("id-of-{reference}"), "ParentId": "", "RepoTags": tags, "RepoDigests": [format!("{name}@{digest}")],
+        "Id": format!("sha256:id-of-{reference}"), "ParentId": "", "RepoTags": tags, "RepoDigests": [format!("{name}@{digest}")],
         "Created": 0, "Size": 0, "SharedSize": 0, "Labels": {}, "Containers": 0,
     })
 }

@@ -1,7 +1,7 @@
 //! The dump before a schema job, as an evaluation sees it: whether it is needed, and where it is taken. Pure.
 
 use reemo_model::change::Verdict;
-use reemo_model::op::{DockerOp, DumpWay, Op};
+use reemo_model::op::{DumpWay, Op};
 use reemo_model::wanted::WantedService;
 use reemo_resource::swarm::observed::text;
 
@@ -44,11 +44,6 @@ impl View<'_> {
     /// What brings the image of the client programs to that host, if it is not there.
     pub fn dump_image(&self, cluster: &str, host: &str, way: &DumpWay) -> Option<Op> {
         let DumpWay::Aside { image, .. } = way else { return None };
-        let engine = self.world.hosts.get(host).and_then(|v| v.engine.as_ref());
-        let pull = || DockerOp::PullImage {
-            reference: image.clone(),
-            auth: self.site.clusters[cluster].settings.registry.clone(),
-        };
-        engine.is_none_or(|e| !e.images.contains_key(image)).then(|| Op::Docker(pull()))
+        self.bring(cluster, host, image)
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use petgraph::graph::NodeIndex;
 use reemo_model::catalogue::Stage;
+use reemo_model::supply::Mode;
 use reemo_model::wanted::WantedService;
 use reemo_resource::host::{Directory, HostResource};
 
 use super::TaskGraph;
-use super::parts::{engine_parts, host_file, registry_trust, tags_of};
+use super::parts::{engine_parts, host_file, proxy_files, registry_trust, tags_of};
 use crate::engine::site::{ClusterSite, Site};
 use crate::engine::task::{Select, Task, What};
 
@@ -136,20 +137,25 @@ impl Builder<'_> {
             self.put(At::host(name, host, Stage::Preflight), "preflight", Select::Always, What::Preflight, &[]);
         let mut last = preflight;
         let tags = Select::Tags(vec!["docker".into()]);
+        // Before the engine is installed: it then starts with it.
+        let mut restart_after = Vec::new();
+        for resource in proxy_files(&cluster.settings.supply) {
+            let title = resource.title();
+            let what = What::Host(Box::new(resource));
+            last = self.put(At::host(name, host, Stage::Engine), &title, tags.clone(), what, &[last]);
+            restart_after.push(self.graph.dag[last].id.clone());
+        }
         if cluster.settings.install_docker {
-            let mut restart_after = None;
             for (title, what) in engine_parts(cluster) {
                 let merges = matches!(&what, What::Host(r) if matches!(**r, HostResource::JsonMerge(_)));
                 last = self.put(At::host(name, host, Stage::Engine), &title, tags.clone(), what, &[last]);
                 if merges {
-                    restart_after = Some(self.graph.dag[last].id.clone());
+                    restart_after.push(self.graph.dag[last].id.clone());
                 }
             }
-            if let Some(after) = restart_after {
-                let what = What::RestartEngine { after };
-                last = self.put(At::host(name, host, Stage::Engine), "restart docker", tags.clone(), what, &[last]);
-            }
         }
+        let what = What::RestartEngine { after: restart_after, daemon: cluster.settings.install_docker };
+        last = self.put(At::host(name, host, Stage::Engine), "restart docker", tags.clone(), what, &[last]);
         if let Some((registry, ca)) = &cluster.settings.registry_ca {
             for resource in registry_trust(registry, ca) {
                 let title = resource.title();
@@ -197,6 +203,9 @@ impl Builder<'_> {
                 users.entry(image).or_default().push((service, false));
             }
         }
+        // Out of a bundle one after the other: what the first brought, the next need not.
+        let in_turn = cluster.settings.supply.mode == Mode::Offline;
+        let mut before: BTreeMap<&String, NodeIndex> = BTreeMap::new();
         for (reference, services) in users {
             let all: Vec<&WantedService> = services.iter().map(|(s, _)| *s).collect();
             let select = Select::Tags(tags_of(&all));
@@ -211,7 +220,11 @@ impl Builder<'_> {
                 }
                 let what = What::Image { reference: reference.clone() };
                 let title = format!("image {reference}");
-                let index = self.put(At::host(name, host, Stage::Images), &title, select.clone(), what, &[*engine]);
+                let after: Vec<NodeIndex> = [*engine].into_iter().chain(before.get(host).copied()).collect();
+                let index = self.put(At::host(name, host, Stage::Images), &title, select.clone(), what, &after);
+                if in_turn {
+                    before.insert(host, index);
+                }
                 for (service, _) in here.iter().filter(|(_, runs)| *runs) {
                     needs.entry(service.name.clone()).or_default().push(index);
                 }

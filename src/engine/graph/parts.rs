@@ -1,10 +1,11 @@
 //! The parts of a host: what an engine is made of, what a registry's authority needs, a service's files.
 
 use reemo_model::secret::Blob;
+use reemo_model::supply;
 use reemo_model::wanted::{WantedFile, WantedService};
 use reemo_resource::host::{Directory, File, HostResource, JsonMerge, Package, PackageSet, Unit, Wanted};
 
-use crate::engine::site::ClusterSite;
+use crate::engine::site::{ClusterSite, Supply};
 use crate::engine::task::What;
 
 pub(super) fn tags_of(services: &[&WantedService]) -> Vec<String> {
@@ -43,6 +44,26 @@ const ROOT: &str = "root:root";
 
 fn directory(path: &str) -> HostResource {
     HostResource::Directory(Directory { path: path.into(), mode: 0o755, owner: ROOT.into() })
+}
+
+/// What tells the engine of its proxy, beside the unit of the package. A unit's own environment can be read by everybody
+/// on the host; a file it is read from has a mode, and a login may be in it. Without a proxy of ours neither is there.
+pub(super) fn proxy_files(supply: &Supply) -> [HostResource; 2] {
+    const DROP_IN: &str = "[Service]\nEnvironmentFile=-/etc/docker/reemo-proxy.env\n";
+    let file = |path: &str, content: Option<Blob>, mode: u32| {
+        let present = |content| Wanted::Present { content, mode, owner: ROOT.into() };
+        HostResource::File(File {
+            path: path.into(),
+            wanted: content.map_or(Wanted::Absent, present),
+            notify: vec!["restart docker".into()],
+        })
+    };
+    let environment = supply.proxy.as_ref().map(|p| Blob::Secret(supply::environment(p)));
+    let drop_in = supply.proxy.as_ref().map(|_| Blob::from(DROP_IN));
+    [
+        file("/etc/docker/reemo-proxy.env", environment, 0o600),
+        file("/etc/systemd/system/docker.service.d/reemo-proxy.conf", drop_in, 0o644),
+    ]
 }
 
 /// The engine reads these at each pull: no restart.

@@ -81,6 +81,8 @@ pub struct HostFacts {
     pub docker_socket: bool,
     /// The Docker engine was started before its configuration was last written: it does not run with it.
     pub engine_outdated: bool,
+    /// The same of what we tell it of its proxy.
+    pub proxy_outdated: bool,
     /// Something listens at `/dev/log`.
     pub dev_log: bool,
     /// rsyslog runs.
@@ -134,6 +136,9 @@ if command -v "$x" >/dev/null 2>&1; then printf 'has\t%s\n' "$x"; fi
 done
 if [ -S /var/run/docker.sock ]; then printf 'is\tdocker-socket\n'; fi
 if [ -e /run/docker.pid ] && [ /etc/docker/daemon.json -nt /run/docker.pid ]; then printf 'is\tengine-outdated\n'; fi
+for x in /etc/docker/reemo-proxy.env /etc/systemd/system/docker.service.d/reemo-proxy.conf; do
+if [ -e /run/docker.pid ] && [ "$x" -nt /run/docker.pid ]; then printf 'is\tproxy-outdated\n'; fi
+done
 if [ -S /dev/log ]; then printf 'is\tdev-log\n'; fi
 if [ -d /run/systemd/system ]; then printf 'is\tsystemd\n'; fi
 if [ -r /run/rsyslogd.pid ] && read -r x </run/rsyslogd.pid && [ -d "/proc/$x" ]; then printf 'is\trsyslog\n'; fi
@@ -205,6 +210,7 @@ pub(super) fn parse(text: &str) -> Result<HostFacts, String> {
             }
             ["is", "docker-socket"] => facts.docker_socket = true,
             ["is", "engine-outdated"] => facts.engine_outdated = true,
+            ["is", "proxy-outdated"] => facts.proxy_outdated = true,
             ["is", "dev-log"] => facts.dev_log = true,
             ["is", "systemd"] => facts.systemd = true,
             ["is", "rsyslog"] => facts.rsyslog = true,

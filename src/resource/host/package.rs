@@ -90,6 +90,11 @@ impl PackageSet {
 }
 
 impl Package {
+    /// It is the Docker engine, and is to be there.
+    pub fn is_engine(&self) -> bool {
+        self.present && self.set == PackageSet::DockerEngine
+    }
+
     pub(super) fn title(&self) -> String {
         let what = match &self.set {
             PackageSet::Named(names) => names.join(", "),

@@ -31,6 +31,7 @@ set -- /var/lib/dpkg/updates/[0-9]*
         "Dpkg::Options::=--force-confold",
         "install",
     ],
+    from_files: &[],
     remove: &["apt-get", "-q", "-y", "purge"],
     // needrestart (Ubuntu) would ask, or restart services that are none of our business.
     env: &[("DEBIAN_FRONTEND", "noninteractive"), ("NEEDRESTART_MODE", "l"), ("LC_ALL", "C")],

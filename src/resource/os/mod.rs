@@ -30,6 +30,8 @@ pub struct Family {
     pub repair: Option<&'static [&'static str]>,
     /// Installs the packages named after it.
     pub install: &'static [&'static str],
+    /// What is added to install from files alone, without a look at any repository.
+    pub from_files: &'static [&'static str],
     /// Removes the packages named after it, with their configuration.
     pub remove: &'static [&'static str],
     /// Environment of all of them.
@@ -109,6 +111,12 @@ impl Family {
     /// Installs these packages.
     pub fn install<S: AsRef<str>>(&self, names: &[S]) -> Exec {
         self.exec(self.install, names, INSTALL_LIMIT_S)
+    }
+
+    /// Installs these files.
+    pub fn install_files(&self, paths: &[String]) -> Exec {
+        let words: Vec<&str> = self.from_files.iter().copied().chain(paths.iter().map(String::as_str)).collect();
+        self.exec(self.install, &words, INSTALL_LIMIT_S)
     }
 
     /// Removes these packages.

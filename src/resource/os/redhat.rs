@@ -18,6 +18,7 @@ rpm -q --qf '%{NAME}\tinstalled\t%{VERSION}-%{RELEASE}\n' -- "$@" 2>/dev/null
     repair: None,
     // By default dnf waits for a lock without end and without a word of who holds it.
     install: &["dnf", "-y", "--setopt=install_weak_deps=False", "--setopt=exit_on_lock=True", "install"],
+    from_files: &["--disablerepo=*"],
     remove: &["dnf", "-y", "--setopt=exit_on_lock=True", "remove"],
     env: &[("LC_ALL", "C")],
     busy_says: &["already locked by", "Failed to obtain the transaction lock", "can't create transaction lock"],

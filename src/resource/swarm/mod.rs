@@ -16,6 +16,8 @@ pub const MANAGED: &str = "io.reemo.managed";
 pub const ROLE: &str = "io.reemo.role";
 /// Label on a service: the certificates folder it was made with.
 pub const SITE: &str = "io.reemo.site";
+/// Label on a service whose image is named by its id: the image's own name.
+pub const IMAGE: &str = "io.reemo.image";
 /// Label on a service: the tag of its image.
 pub const RELEASE: &str = "io.reemo.release";
 /// Label on the job: the fingerprint of the last run that succeeded.

@@ -10,8 +10,17 @@ use sha2::{Digest, Sha256};
 use super::fields::{Fields, compare, flatten};
 use super::material::Material;
 use super::observed::{SwarmObservation, number, repository, text};
-use super::spec::spec;
-use super::{JOB_DONE, MANAGED};
+use super::spec::{Pin, spec};
+use super::{IMAGE, JOB_DONE, MANAGED};
+
+/// An image that nobody pulls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// What the nodes call it, `sha256:…`.
+    pub id: String,
+    /// What it is, `registry/name:tag@sha256:…`.
+    pub name: String,
+}
 
 /// What a comparison needs beside the service itself.
 pub struct Input<'a> {
@@ -23,6 +32,8 @@ pub struct Input<'a> {
     pub digest: Option<String>,
     /// Digest of its image in the registry, where that was asked.
     pub refreshed: Option<String>,
+    /// Its image on the nodes, where nobody pulls.
+    pub carried: Option<Carried>,
     /// Which certificates folder it belongs to.
     pub site: &'a str,
     /// Registry login kept with the service.
@@ -47,7 +58,13 @@ impl Input<'_> {
 
     /// The spec to post.
     pub fn spec(&self) -> Value {
-        spec(self.service, &self.materials, self.wanted_digest().as_deref(), self.site)
+        let digest = self.wanted_digest();
+        let pin = match (&self.carried, &digest) {
+            (Some(Carried { id, name }), _) => Pin::Id { id, name },
+            (None, Some(digest)) => Pin::Digest(digest),
+            (None, None) => Pin::Tag,
+        };
+        spec(self.service, &self.materials, pin, self.site)
     }
 
     fn flat(&self, spec: &Value) -> Fields {
@@ -124,7 +141,10 @@ impl Input<'_> {
     /// Identity of a job's run: its task, without `INIT_*`, counters and placement.
     pub fn fingerprint(&self, spec: &Value) -> String {
         let mut hash = Sha256::new();
-        for (path, value) in self.flat(&spec["TaskTemplate"]) {
+        let mut task = spec["TaskTemplate"].clone();
+        // The same image is the same, however it came to the nodes.
+        task["ContainerSpec"]["Image"] = json!(image_in(spec));
+        for (path, value) in self.flat(&task) {
             if path.starts_with("ContainerSpec.Env.INIT_") || path.starts_with("Placement") {
                 continue;
             }
@@ -172,12 +192,19 @@ fn keep_counter(there: &Value, wanted: &mut Value, raise: bool) {
 
 /// Image reference of an observed service.
 pub fn image_of(service: &Value) -> &str {
-    text(service, &["Spec", "TaskTemplate", "ContainerSpec", "Image"])
+    image_in(&service["Spec"])
+}
+
+/// Image reference in a service's specification: where it is named by its id, what the label says that it is.
+pub fn image_in(spec: &Value) -> &str {
+    let image = text(spec, &["TaskTemplate", "ContainerSpec", "Image"]);
+    let name = text(spec, &["Labels", IMAGE]);
+    if image.starts_with("sha256:") && !name.is_empty() { name } else { image }
 }
 
 /// The release a service's specification deploys: its image's tag.
 pub fn release_of(spec: &Value) -> &str {
-    tag_of(text(spec, &["TaskTemplate", "ContainerSpec", "Image"]))
+    tag_of(image_in(spec))
 }
 
 /// Tag of an image reference; empty when it has none.

@@ -4,14 +4,35 @@ use reemo_model::wanted::WantedService;
 use serde_json::{Map, Value, json};
 
 use super::material::Material;
-use super::{DATA_NODE, MANAGED, RELEASE, ROLE, SITE};
+use super::{DATA_NODE, IMAGE, MANAGED, RELEASE, ROLE, SITE};
 
-/// The spec to post. `materials` are this service's secrets and configs; `digest` is the image's, when
-/// it is known; `site` says which certificates folder it belongs to; names of secrets, configs and networks are resolved to ids by whoever posts it.
-pub fn spec(service: &WantedService, materials: &[&Material], digest: Option<&str>, site: &str) -> Value {
-    let image = match digest {
-        Some(digest) => format!("{}@{digest}", service.image),
-        None => service.image.clone(),
+/// Which image of a name is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pin<'a> {
+    /// Whatever its tag names.
+    Tag,
+    /// The one with this digest.
+    Digest(&'a str),
+    /// The one the nodes have under this id, and where it is from. Swarm asks no registry for it.
+    Id {
+        /// `sha256:…`.
+        id: &'a str,
+        /// `registry/name:tag@sha256:…`.
+        name: &'a str,
+    },
+}
+
+/// The spec to post. `materials` are this service's secrets and configs; `pin` says which
+/// image of that name; `site` says which certificates folder it belongs to; names of secrets, configs and networks are resolved to ids by whoever posts it.
+pub fn spec(service: &WantedService, materials: &[&Material], pin: Pin<'_>, site: &str) -> Value {
+    let mut labels = json!({MANAGED: "true", ROLE: service.role, RELEASE: service.version, SITE: site});
+    let image = match pin {
+        Pin::Tag => service.image.clone(),
+        Pin::Digest(digest) => format!("{}@{digest}", service.image),
+        Pin::Id { id, name } => {
+            labels[IMAGE] = json!(name);
+            id.to_owned()
+        }
     };
     let mut container = Map::new();
     let mut put = |key: &str, value: Value| {
@@ -81,7 +102,7 @@ pub fn spec(service: &WantedService, materials: &[&Material], digest: Option<&st
     let mode = if service.ports.iter().any(|p| p.mode == "ingress") { "vip" } else { "dnsrr" };
     json!({
         "Name": service.name,
-        "Labels": {MANAGED: "true", ROLE: service.role, RELEASE: service.version, SITE: site},
+        "Labels": labels,
         "TaskTemplate": task,
         "Mode": {"Replicated": {"Replicas": service.replicas}},
         "UpdateConfig": {

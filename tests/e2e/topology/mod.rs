@@ -9,6 +9,7 @@ pub mod one;
 mod outside;
 pub mod split;
 pub mod storage;
+pub mod supply;
 
 use std::collections::BTreeMap;
 use std::fs;
