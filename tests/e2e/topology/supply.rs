@@ -384,6 +384,7 @@ LogLevel Connect
 BasicAuth reemo PASSWORD
 ConnectPort 443
 END
+install -d -o tinyproxy -g tinyproxy /var/log/tinyproxy
 systemctl restart tinyproxy"#;
     on(site, "bridge", &INSTALL.replace("PASSWORD", PASSWORD));
     let bridge = site.fleet.host("bridge").address.clone();
