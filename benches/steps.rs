@@ -81,7 +81,7 @@ fn graph(ready: &Ready, steps: &[Step]) -> TaskGraph {
                 None => HostResource::Directory(Directory { path, mode, owner }),
                 Some(content) => {
                     let content = Blob::Plain(file(content).into_bytes());
-                    HostResource::File(File { path, wanted: Wanted::Present { content, mode, owner }, notify: vec![] })
+                    HostResource::File(File { path, wanted: Wanted::Present { content, mode, owner } })
                 }
             }
         };

@@ -4,6 +4,9 @@
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
+use reemo_infra::engine::dump;
+use reemo_infra::engine::journal::Record;
+use reemo_model::ansible_cfg;
 use reemo_model::diag::{Diagnostics, Texts};
 use reemo_model::inventory::list::{Format, Printer};
 use reemo_model::inventory::{self, Inventory, Memory, Options, SourceError, Sources, pattern};
@@ -14,12 +17,18 @@ use reemo_model::yaml;
 use reemo_resource::host::{File, HostObservation, HostResource, Package, PackageSet, Unit, Wanted};
 use reemo_resource::os::{Os, OsRelease};
 use reemo_resource::probe::{self, ProbeOutput};
+use reemo_resource::swarm::fields::{compare, flatten};
+use reemo_resource::swarm::node::{self, Member};
+use reemo_resource::swarm::observed::{EngineObservation, SwarmObservation};
+use reemo_transport::ssh::option::Options as SshOptions;
+use reemo_transport::ssh::ssh_config::SshConfig;
+use reemo_transport::ssh::{Target, common_args, known_hosts};
 
 /// Does something with an input.
 pub type Entry = fn(&[u8]);
 
 /// The targets by name: the folder of the corpus, and the function.
-pub const ALL: [(&str, Entry); 9] = [
+pub const ALL: [(&str, Entry); 13] = [
     ("yaml", yaml),
     ("inventory", inventory),
     ("ini", ini),
@@ -29,6 +38,10 @@ pub const ALL: [(&str, Entry); 9] = [
     ("template", template),
     ("vault", vault),
     ("probe", probe),
+    ("swarm", swarm),
+    ("ansible_cfg", ansible_cfg),
+    ("ssh", ssh),
+    ("kept", kept),
 ];
 
 /// A YAML text as a file of variables is read.
@@ -200,7 +213,7 @@ pub fn vault(data: &[u8]) {
 pub fn probe(data: &[u8]) {
     let _ = probe::parse(data, "DELIMITER");
     let _ = OsRelease::parse(&String::from_utf8_lossy(data));
-    let ids = ["facts", "disk", "packages", "units", "files.0", "files.1"];
+    let ids = ["facts", "disk", "packages", "units", "files.0", "files.1", "gluster"];
     let outputs = ids
         .iter()
         .zip(data.split(|b| *b == 0x1e))
@@ -211,10 +224,92 @@ pub fn probe(data: &[u8]) {
     let Some(os) = Os::of(&seen.facts.os) else { return };
     let wanted = Wanted::Present { content: "x".into(), mode: 0o644, owner: "root:root".to_owned() };
     for resource in [
-        HostResource::File(File { path: "/a".to_owned(), wanted, notify: Vec::new() }),
+        HostResource::File(File { path: "/a".to_owned(), wanted }),
         HostResource::Package(Package { set: PackageSet::DockerEngine, present: true }),
         HostResource::Unit(Unit { name: "docker.service".to_owned(), enabled: Some(true), active: Some(true) }),
     ] {
         let _ = resource.diff(&seen, &os);
     }
+}
+
+/// What an engine answers: the lists of a Swarm (JSON, the parts between `\x1e`), and what is decided from them.
+pub fn swarm(data: &[u8]) {
+    let mut lists = data.split(|b| *b == 0x1e).map(|part| {
+        let read = serde_json::from_slice::<serde_json::Value>(part).unwrap_or_default();
+        read.as_array().cloned().unwrap_or_default()
+    });
+    let mut next = || lists.next().unwrap_or_default();
+    let there = SwarmObservation {
+        asked: "one".into(),
+        id: "s".into(),
+        nodes: next(),
+        services: next(),
+        tasks: next(),
+        networks: next(),
+        secrets: next(),
+        configs: next(),
+        tables: None,
+    };
+    let member = |host: &str, swarm_id: &str, manager| Member {
+        host: host.into(),
+        advertise: "10.0.0.1".into(),
+        engine: Some(EngineObservation {
+            swarm_state: "active".into(),
+            swarm_id: swarm_id.into(),
+            node_id: host.into(),
+            manager,
+            ..Default::default()
+        }),
+        reachable: true,
+        worker: false,
+    };
+    let members = [member("one", "s", true), member("two", "", false)];
+    let _ = (node::diff("one", &members, Some(&there)), node::diff_pruned("two", &members, Some(&there)));
+    let _ = (node::set_aside(&there), node::label(&there, "one", "io.reemo.data", "true"), there.ours());
+    for stranger in node::strangers(&members, &there) {
+        let _ = node::name_of(stranger, &members);
+    }
+    let plain = |id: &str| id.to_owned();
+    for service in &there.services {
+        let id = service["ID"].as_str().unwrap_or_default();
+        let _ = (there.running(id), there.possible(service), there.tasks_of(id));
+        let (now, before) = (flatten(&service["Spec"], &plain), flatten(&service["PreviousSpec"], &plain));
+        let _ = compare(&now, &before);
+    }
+}
+
+/// The text of an `ansible.cfg`.
+pub fn ansible_cfg(data: &[u8]) {
+    let text = String::from_utf8_lossy(data).into_owned();
+    let file: Arc<Path> = Arc::from(Path::new("/x/ansible.cfg"));
+    let around = ansible_cfg::Around { file: Some((file, text)), ..Default::default() };
+    let (_, diagnostics) = ansible_cfg::read(&around);
+    show(diagnostics, &[("/x/ansible.cfg", data)]);
+}
+
+/// Files of OpenSSH: configuration, arguments, known hosts.
+pub fn ssh(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let home = Path::new("/nonexistent/home");
+    if let Ok(config) = SshConfig::parse(&text, Path::new("/nonexistent/config"), home) {
+        let _ = config.apply(&mut SshOptions::default(), "host.example.org", "user");
+    }
+    let _ = common_args::parse(&text, "ansible_ssh_common_args");
+    let file = std::env::temp_dir().join(format!("reemo-fuzz-known-{}", std::process::id()));
+    if std::fs::write(&file, data).is_ok() {
+        let mut target = Target::new("host", "host.example.org", "root");
+        target.known_hosts = vec![file.clone()];
+        let known = known_hosts::Files::default().known(&target);
+        let _ = (known.algorithms(), known.certificate_algorithms());
+        let _ = std::fs::remove_file(file);
+    }
+}
+
+/// What lies on disks of ours: a journal, a list of dumps.
+pub fn kept(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let record = Record::parse(&text);
+    let _ = (record.began(), record.at(), record.code(), record.open(), record.steps());
+    let dumps = dump::once(dump::read("one", &text));
+    let _ = dump::superseded(&dumps, 3);
 }

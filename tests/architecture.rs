@@ -135,7 +135,7 @@ fn only_the_ui_prints() {
 /// Files that may be longer than [`LONGEST`], up to the number said, and why.
 const LONG: &[(&str, usize, &str)] = &[
     ("src/transport/ssh/known_hosts.rs", 530, "OpenSSH's file format, half of it tests"),
-    ("src/transport/fake/sshd.rs", 540, "a whole SSH server for tests"),
+    ("src/transport/fake/sshd.rs", 550, "a whole SSH server for tests"),
 ];
 
 const LONGEST: usize = 450;

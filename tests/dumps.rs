@@ -65,3 +65,37 @@ async fn so_many_are_kept() {
         assert_eq!(dumps(&platform), wanted);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_schema_that_the_old_release_works_with_is_a_failed_update() {
+    let platform = Platform::installed().await;
+    platform.swarm.state().halfway.insert("reemo_db".into());
+    let heard = platform.apply(&NEW, &[]).await;
+    let said = failure(&heard);
+    assert_eq!(heard.exit, exit::ROLLED_BACK, "{said}");
+    assert!(said.contains("reemo_db failed"), "{said}");
+    assert!(page(&platform).is_none(), "users see the portal");
+    assert_eq!(platform.swarm.release("reemo_api"), "2.13.10");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_schema_that_the_old_release_does_not_work_with() {
+    let platform = Platform::installed().await;
+    platform.swarm.state().halfway.insert("reemo_db".into());
+    platform.swarm.state().spoilt.insert("reemo_api".into());
+    let heard = platform.apply(&NEW, &[]).await;
+    let said = failure(&heard);
+    assert_eq!(heard.exit, exit::FAILED, "{said}");
+    assert!(said.contains("reemo_db failed") && said.contains("reemo_api runs 0 of 4 copies"), "{said}");
+    let next = said.lines().find(|l| l.starts_with("next:")).unwrap();
+    let dump = next.split("db restore ").nth(1).and_then(|d| d.split('.').next()).expect("the way back");
+    assert!(dump.ends_with("-before-3"), "{next}");
+    assert!(said.contains("users see the maintenance page: reemo-infra maintenance off"), "{said}");
+    assert!(page(&platform).is_some(), "and it is there");
+    assert_eq!(platform.swarm.release("reemo_api"), "2.13.10", "the api was not touched");
+}
+
+/// The file that shows users the maintenance page.
+fn page(platform: &Platform) -> Option<String> {
+    platform.machine.state().files.keys().find(|p| p.ends_with("/dynamic/maintenance.yml")).cloned()
+}

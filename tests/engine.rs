@@ -154,6 +154,16 @@ async fn a_copy_is_waited_for_whatever_became_of_an_earlier_update() {
     assert_eq!(platform.changes(), Vec::<String>::new());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_election_is_waited_for() {
+    let platform = Platform::installed().await;
+    platform.swarm.state().election = 3;
+    let heard = platform.apply(&["DOCKER_VERSION_API=3.0.0"], &[]).await;
+    assert_eq!(heard.exit, exit::OK, "{}", failure(&heard));
+    let said = |e: &Event| matches!(e, Event::TaskOutput { line, .. } if line.contains("no leader at this moment"));
+    assert!(heard.events.iter().any(said));
+}
+
 /// Swarm stops the way back as it would any update, and puts back what the way back came from: the new release.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_way_back_that_fails_is_no_old_release() {

@@ -124,7 +124,12 @@ async fn converges(case: &Case, platform: &Platform, here: &str) {
         heard = platform.apply(case.plain, &[]).await;
     }
     assert_eq!(heard.exit, exit::OK, "{here}: {}", failure(&heard));
-    assert!(platform.machine.state().engine_is_current(), "{here}: the engine was not restarted");
+    {
+        let machine = platform.machine.state();
+        assert!(machine.engine_is_current(), "{here}: the engine was not restarted");
+        let kept = machine.files.keys().any(|f| f.contains("reemo-before"));
+        assert!(!machine.armed && !kept, "{here}: what works would be taken back");
+    }
     let heard = platform.plan(case.plain).await;
     assert_eq!((heard.exit, changed(&heard)), (exit::OK, Default::default()), "{here}");
     assert_eq!(platform.swarm.state().config("io.reemo.lock"), None, "{here}: a lock was left");

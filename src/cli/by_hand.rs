@@ -86,6 +86,16 @@ impl ByHand {
         self.run.lock(self.wish.clone()).await.map(drop)
     }
 
+    /// Holds the locks while something is done that changes nothing of the platform, and must not meet what does.
+    pub async fn while_locked<T>(&self, work: impl Future<Output = Result<T, Exit>>) -> Result<T, Exit> {
+        if let Err(fault) = self.lock().await {
+            return Err(Exit { code: code_of(&self.run, &fault), ..fault.into() });
+        }
+        let done = work.await;
+        self.run.unlock().await;
+        done
+    }
+
     /// Nothing was begun: the journal says so.
     pub async fn refuse(self, exit: Exit) -> Exit {
         let _ = self.run.safety.journal.note(Entry::Ended { code: exit.code }).await;

@@ -23,7 +23,8 @@ pub async fn run(args: &DbArgs, argv: &[String]) -> Result<u8, Exit> {
     check(args)?;
     let hand = ByHand::begin(command, &args.hand, argv, quiet).await?;
     match args.action {
-        DbAction::Backup => backup(args, &hand).await,
+        // A dump beside a schema job would hold half a schema.
+        DbAction::Backup => hand.while_locked(backup(args, &hand)).await,
         DbAction::List => list(args, &hand).await,
         DbAction::Restore => restore(args, hand).await,
     }
@@ -90,7 +91,7 @@ async fn backup(args: &DbArgs, hand: &ByHand) -> Result<u8, Exit> {
 }
 
 async fn list(args: &DbArgs, hand: &ByHand) -> Result<u8, Exit> {
-    show(args, &all(hand).await?);
+    show(args, &dump::once(all(hand).await?));
     Ok(0)
 }
 

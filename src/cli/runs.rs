@@ -129,12 +129,12 @@ fn show(run: &Found) -> String {
     }
     let open = run.record.open();
     if run.record.code() != Some(0) && end(run) != "still runs" {
+        let next = if resumes(run) { format!("resume {}", run.id) } else { command(run) };
         out += &format!(
             "\n{} of {} steps have no known end. What is really there is looked at by the next run:\nnext:    reemo-infra \
-             resume {}\n",
+             {next}\n",
             open.len(),
             run.record.steps(),
-            run.id
         );
     }
     out.trim_end().to_owned()
@@ -158,6 +158,11 @@ fn op_in_words(op: &Value) -> String {
     }
 }
 
+/// What `resume` goes on with. A restore or a rollback asks its operator anew, and is typed again.
+fn resumes(run: &Found) -> bool {
+    run.record.began().is_some_and(|b| matches!(b.command.as_str(), "apply" | "images" | "maintenance"))
+}
+
 /// The command line of an earlier run, with the `-e` that are given now.
 pub fn resumed(args: &ResumeArgs) -> Result<(Cli, Vec<String>), Exit> {
     let run = find(&state::runs(), args.run.as_deref())?;
@@ -175,6 +180,31 @@ pub fn resumed(args: &ResumeArgs) -> Result<(Cli, Vec<String>), Exit> {
     let (cli, argv) = recipe::again(&recipe, &began.cwd, &args.extra_vars, &run.id, &how)?;
     match cli.command {
         Command::Apply(_) | Command::Images(_) | Command::Maintenance(_) => Ok((cli, argv)),
-        _ => again(format!("{} was a `{}`: nothing to go on with", run.id, began.command)),
+        _ => {
+            again(format!("{} was a `{}`, which is typed again: reemo-infra {}", run.id, began.command, command(&run)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::journal::Began;
+
+    fn failed(command: &str, argv: &[&str]) -> Found {
+        let argv: Vec<String> = argv.iter().map(|a| (*a).to_owned()).collect();
+        let began = Began { run: "r1".into(), command: command.into(), argv, ..Began::default() };
+        let at = "2027-01-15T12:00:00Z".parse().unwrap();
+        let entries = [Entry::Began(began), Entry::Ended { code: 2 }];
+        let lines = entries.map(|entry| Line { at, entry }).into();
+        Found { folder: PathBuf::new(), id: "r1".into(), record: Record { lines, torn: false } }
+    }
+
+    #[test]
+    fn what_resume_refuses_is_not_what_is_said() {
+        let said = show(&failed("apply", &["apply"]));
+        assert!(said.ends_with("next:    reemo-infra resume r1"), "{said}");
+        let said = show(&failed("db restore", &["db", "-i", "x.yml", "restore", "a dump"]));
+        assert!(said.ends_with("next:    reemo-infra db -i x.yml restore 'a dump'"), "{said}");
     }
 }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::evaluate::View;
 use super::fault::{Fault, FaultKind};
+use super::guard;
 use super::health;
 use super::interpret::{self, Scene};
 use super::journal::{self, Entry, Of};
@@ -34,9 +35,10 @@ impl Run {
         let _slot = if task.is_cluster_wide() { None } else { self.slots.acquire().await.ok() };
         // One manager at a time for whatever touches the quorum.
         let one_at_a_time = matches!(task.what, What::Member | What::Prune | What::RestartEngine { .. });
-        let _quorum = if one_at_a_time { Some(self.quorum.lock().await) } else { None };
+        let mut quorum = if one_at_a_time { Some(self.quorum.lock().await) } else { None };
         self.may_begin()?;
-        if matches!(task.what, What::RestartEngine { .. }) {
+        let restarts = matches!(change.ops[..], [Op::RestartEngine { .. }]);
+        if restarts {
             self.await_spare(task).await?;
         }
         let world = self.world.read().await.clone();
@@ -72,16 +74,32 @@ impl Run {
         let scene = Scene {
             host: conn.clone(),
             others: &|name| self.fleet.host(name).ok(),
+            anew: &|| Box::pin(self.fleet.anew(&self.site, conn.name())),
             swarm: world.swarms.get(&task.cluster),
             on_line: &on_line,
         };
+        let refused = quorum.as_ref().filter(|_| restarts).and_then(|q| q.get(&task.cluster));
         let result = match &task.what {
+            _ if refused.is_some() => self.untried(task, &scene, refused.map_or("", |r| r)).await,
             What::Service(wanted) => self.service(task, wanted, change, &scene, &world).await,
             _ => self.ops(task, change, &scene).await,
         };
         // Also after a failure: who knows how far it came.
         self.touch(task);
+        if let (Some(quorum), true, true) = (&mut quorum, restarts, result.is_err()) {
+            quorum.entry(task.cluster.clone()).or_insert(host);
+        }
         result
+    }
+
+    /// What the engine of another host did not take is not tried on this one as well.
+    async fn untried(&self, task: &Task, scene: &Scene<'_>, other: &str) -> Result<(), Fault> {
+        let (host, path) = (&*scene.host, guard::DAEMON);
+        self.still_ours(&task.cluster).await?;
+        let op = json!({"op": "put_back", "path": path});
+        self.safety.journal.step(Of::task(task, host.name()), op, guard::put_back(host, path)).await?;
+        let cause = format!("{}: its engine was not restarted, since that of {other} does not work", host.name());
+        Err(Fault::failed(format!("{cause} with the new {path}; the old one was put back")))
     }
 
     /// Others were restarted a moment ago, and are counted only once they are back. Asked of whoever manages now.

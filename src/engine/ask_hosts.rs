@@ -37,13 +37,10 @@ pub fn probes(site: &Site, graph: &TaskGraph) -> BTreeMap<String, Vec<Probe>> {
                     list.push(HostResource::File(repository_file(file.path, file.content)));
                 }
             }
-            What::Preflight => {
-                list.push(HostResource::File(File { path: DATA_MARKER.into(), wanted: Wanted::Absent, notify: vec![] }))
-            }
+            What::Preflight => list.push(HostResource::File(File { path: DATA_MARKER.into(), wanted: Wanted::Absent })),
             What::StorageUnit => list.push(HostResource::File(File {
                 path: format!("/etc/systemd/system/{}", storage::UNIT),
                 wanted: Wanted::Present { content: "".into(), mode: 0o644, owner: "root:root".into() },
-                notify: vec![],
             })),
             What::Volume => volumes.push(host.clone()),
             _ => {}

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use reemo_model::change::{Action, Change, FieldDiff, Verdict};
-use reemo_model::op::{DockerOp, Exec, Op};
+use reemo_model::op::{DockerOp, Op};
 use reemo_resource::host::{Directory, File, HostObservation, HostResource, Volume, Wanted};
 use reemo_resource::os::FAMILIES;
 use reemo_resource::swarm::observed::{at, text};
@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::external;
 use super::fault::Fault;
+use super::guard::DAEMON;
 use super::preflight;
 use super::prune;
 use super::quorum::Quorum;
@@ -126,7 +127,10 @@ impl View<'_> {
         let facts = view.seen.as_ref().map(|s| &s.facts);
         let outdated = facts.is_some_and(|f| daemon && f.engine_outdated || f.proxy_outdated);
         if !outdated && !after.iter().any(|a| self.changed.contains(a)) {
-            return Verdict::Unchanged;
+            return match facts.is_some_and(|f| daemon && f.engine_unconfirmed) {
+                true => confirm_engine(),
+                false => Verdict::Unchanged,
+            };
         }
         if let Err(fault) = self.spare(task) {
             return Verdict::Refused { why: fault.cause, hint: fault.hint };
@@ -135,8 +139,7 @@ impl View<'_> {
         Verdict::Change(Change {
             action: Action::Run,
             fields: vec![FieldDiff::new("docker.service", was, Some("restarted".into()))],
-            ops: restart_engine(),
-            notify: vec![],
+            ops: vec![Op::RestartEngine { path: DAEMON.into() }],
         })
     }
 
@@ -237,7 +240,6 @@ impl View<'_> {
                 action: Action::Update,
                 fields: vec![FieldDiff::new(format!("label {DATA_NODE}"), None, Some(host))],
                 ops: vec![],
-                notify: vec![],
             }),
         }
     }
@@ -353,7 +355,6 @@ impl View<'_> {
                 .map(|s| FieldDiff::new(text(s, &["Spec", "Name"]), Some(service::image_of(s).to_owned()), None))
                 .collect(),
             ops: surplus.iter().map(|s| remove("services", text(s, &["ID"]))).collect(),
-            notify: vec![],
         })
     }
 
@@ -370,29 +371,21 @@ impl View<'_> {
                 labels,
                 data: "initialised\n".into(),
             })],
-            notify: vec![],
         })
     }
 }
 
-/// Stops the engine and starts it again. One that is stopped while networks are in use may leave their VXLAN interfaces
-/// in the host's own namespace, and then never gets these networks up again ("error creating vxlan interface: file
-/// exists", seen with 20.10). While it is stopped nobody uses them, so they go.
-fn restart_engine() -> Vec<Op> {
-    const SCRIPT: &str = r#"systemctl daemon-reload
-systemctl stop docker.socket docker.service
-for i in /sys/class/net/vx-*; do
-  if [ -e "$i" ]; then ip link delete "${i##*/}"; fi
-done
-systemctl start docker.service"#;
-    vec![Op::Exec(Exec::new(["sh", "-ec", SCRIPT]))]
+/// A run restarted the engine and died before it could say that the engine works: it answers, so it does.
+fn confirm_engine() -> Verdict {
+    let was = Some("goes back by itself".to_owned());
+    Verdict::Change(Change {
+        action: Action::Run,
+        fields: vec![FieldDiff::new(DAEMON, was, Some("confirmed".into()))],
+        ops: vec![Op::Confirm { path: DAEMON.into() }],
+    })
 }
 
 /// The repository definition as a file resource.
 pub fn repository_file(path: String, content: String) -> File {
-    File {
-        path,
-        wanted: Wanted::Present { content: content.as_str().into(), mode: 0o644, owner: "root:root".into() },
-        notify: vec![],
-    }
+    File { path, wanted: Wanted::Present { content: content.as_str().into(), mode: 0o644, owner: "root:root".into() } }
 }

@@ -82,6 +82,12 @@ impl Fault {
         }
     }
 
+    /// The Swarm answered that it has no leader at this moment.
+    pub fn is_leaderless(error: &bollard::errors::Error) -> bool {
+        matches!(error, bollard::errors::Error::DockerResponseServerError { message, .. }
+            if LEADERLESS.iter().any(|said| message.contains(said)))
+    }
+
     /// The engine answered that the object changed since it was read.
     pub fn is_out_of_sequence(error: &bollard::errors::Error) -> bool {
         matches!(error, bollard::errors::Error::DockerResponseServerError { message, .. } if message.contains("out of sequence"))
@@ -104,9 +110,18 @@ const EXPLAINED: [(&str, &str); 10] = [
         "no space left on device",
         "the disk is full: free space on that host (`docker system df` shows what the engine holds)",
     ),
-    ("does not have a leader", "the Swarm has lost its quorum: bring managers back until more than half run"),
-    ("DeadlineExceeded", "the Swarm has lost its quorum: bring managers back until more than half run"),
+    (
+        LEADERLESS[0],
+        "the Swarm has no leader: bring managers back until more than half run, then run the same command again",
+    ),
+    (
+        LEADERLESS[1],
+        "the Swarm has no leader: bring managers back until more than half run, then run the same command again",
+    ),
 ];
+
+/// What a Swarm says that has no leader: for the seconds of an election, or because its quorum is lost.
+const LEADERLESS: [&str; 2] = ["does not have a leader", "DeadlineExceeded"];
 
 impl From<TransportError> for Fault {
     fn from(e: TransportError) -> Self {

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use reemo_resource::probe::Probe;
 use reemo_resource::swarm::INITIALISED;
 use reemo_resource::swarm::observed::{EngineObservation, SwarmObservation};
-use reemo_transport::{Connector, Host, TransportError};
+use reemo_transport::{Connector, Host, Kind, TransportError};
 use tokio::sync::Semaphore;
 
 use super::bell::Bell;
@@ -33,6 +33,8 @@ pub struct Fleet {
     bells: Mutex<BTreeMap<String, Weak<Bell>>>,
     /// How long connecting and looking took.
     pub phases: Phases,
+    /// How a host is logged in to once more, sharing nothing with the connections there are.
+    anew: Connector,
     /// Hosts that could not be reached, and why.
     pub unreachable: BTreeMap<String, TransportError>,
 }
@@ -57,7 +59,8 @@ impl Fleet {
         probes: BTreeMap<String, Vec<Probe>>,
         forks: usize,
     ) -> Fleet {
-        let mut fleet = Fleet { slots: Semaphore::new(forks.max(1)), ..Fleet::of(BTreeMap::new(), probes) };
+        let mut fleet =
+            Fleet { slots: Semaphore::new(forks.max(1)), anew: connector.anew(), ..Fleet::of(BTreeMap::new(), probes) };
         let there = &fleet;
         // The first manager of a cluster that answers is asked for the Swarm at once: other hosts are not waited for.
         let asked: BTreeMap<&String, AtomicBool> = site.clusters.keys().map(|c| (c, AtomicBool::new(false))).collect();
@@ -112,6 +115,7 @@ impl Fleet {
             heard: BTreeMap::new(),
             bells: Mutex::default(),
             phases: Phases::default(),
+            anew: Connector::default(),
             unreachable: BTreeMap::new(),
         }
     }
@@ -123,6 +127,14 @@ impl Fleet {
     /// One host.
     pub fn host(&self, name: &str) -> Result<Arc<dyn Host>, Fault> {
         self.hosts.get(name).cloned().ok_or_else(|| Fault::failed(format!("{name} is not connected")))
+    }
+
+    /// Connects to a host once more.
+    pub async fn anew(&self, site: &Site, name: &str) -> Result<Arc<dyn Host>, TransportError> {
+        let Some(host) = site.hosts.get(name) else {
+            return Err(TransportError::new(Kind::Internal, format!("{name} is no host of this run"), ""));
+        };
+        Ok(self.anew.connect(&host.target).await?)
     }
 
     /// All connected hosts, by name.

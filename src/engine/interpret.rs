@@ -10,13 +10,15 @@ use bollard::query_parameters::{CreateImageOptionsBuilder, DeleteNodeOptionsBuil
 use futures_util::StreamExt;
 use reemo_model::op::{Busy, DockerOp, Exec, Op, RegistryAuth};
 use reemo_resource::swarm::observed::{SwarmObservation, text};
-use reemo_transport::{Command, Docker, Host, Output};
+use reemo_transport::{BoxFuture, Command, Docker, Host, Output, TransportError};
 use serde_json::{Value, json};
 
 use super::dump;
 use super::fault::{Fault, FaultKind};
 use super::files;
+use super::guard;
 use super::images::{prune, send};
+use super::join;
 use super::nodes;
 
 /// Where a task's ops act, and whom they may ask.
@@ -25,6 +27,8 @@ pub struct Scene<'a> {
     pub host: Arc<dyn Host>,
     /// Other hosts by name, for join tokens.
     pub others: &'a (dyn Fn(&str) -> Option<Arc<dyn Host>> + Send + Sync),
+    /// Logs in to the host once more.
+    pub anew: &'a (dyn Fn() -> BoxFuture<'a, Result<Arc<dyn Host>, TransportError>> + Send + Sync),
     /// What the Swarm held at the last look: names become ids.
     pub swarm: Option<&'a SwarmObservation>,
     /// Called with each line of output.
@@ -43,6 +47,9 @@ impl Scene<'_> {
             }
             Op::SetMode { path, mode, owner } => self.set_mode(path, *mode, owner).await,
             Op::RemoveFile { path } => self.quiet(["rm", "-f", "--", path]).await,
+            Op::Keep { path } => guard::keep(&*self.host, path).await,
+            Op::RestartEngine { path } => guard::restart(self, path).await,
+            Op::Confirm { path } => guard::confirm(&*(self.anew)().await?, path).await,
             Op::Docker(op) => self.docker(op).await,
             Op::LoadImage(op) => send::load(&*self.host, &self.engine().await?, op, self.on_line).await,
             Op::CarryPackages(op) => send::packages(&*self.host, op, self.on_line).await,
@@ -128,7 +135,7 @@ done"#;
                 let request: models::SwarmInitRequest = typed(body)?;
                 docker.init_swarm(request).await.map(drop).map_err(said("initialise the Swarm"))
             }
-            DockerOp::SwarmJoin { worker, advertise, ask } => self.join(&docker, *worker, advertise, ask).await,
+            DockerOp::SwarmJoin { worker, advertise, ask } => join::join(self, &docker, *worker, advertise, ask).await,
             DockerOp::NodeLabels { node, labels } => {
                 let found = docker.inspect_node(node).await.map_err(said("read the node"))?;
                 let mut spec = found.spec.unwrap_or_default();
@@ -220,49 +227,6 @@ done"#;
             }
         }
         Ok(())
-    }
-
-    async fn join(&self, docker: &Docker, worker: bool, advertise: &str, ask: &[String]) -> Result<(), Fault> {
-        let mut tried = Vec::new();
-        for name in ask {
-            let Some(other) = (self.others)(name) else {
-                continue;
-            };
-            let answer = async {
-                let engine = other.docker().await?;
-                let swarm = engine
-                    .inspect_swarm()
-                    .await
-                    .map_err(|e| Fault::docker(&format!("{name}: read the join token"), &e))?;
-                let info = engine.info().await.map_err(|e| Fault::docker(&format!("{name}: info"), &e))?;
-                let token = swarm.join_tokens.and_then(|t| if worker { t.worker } else { t.manager });
-                Ok::<_, Fault>((token, info.swarm.unwrap_or_default()))
-            };
-            let (token, swarm) = match answer.await {
-                Ok((Some(token), swarm)) => (reemo_model::secret::Secret::new(token), swarm),
-                Ok((None, _)) => continue,
-                Err(e) => {
-                    tried.push(e.cause);
-                    continue;
-                }
-            };
-            let own = swarm.node_addr.filter(|a| !a.is_empty()).map(|a| format!("{a}:2377"));
-            let mut remotes: Vec<String> = own.into_iter().collect();
-            remotes.extend(swarm.remote_managers.unwrap_or_default().into_iter().filter_map(|p| p.addr));
-            remotes.dedup();
-            let request = models::SwarmJoinRequest {
-                listen_addr: Some("0.0.0.0:2377".into()),
-                advertise_addr: Some(advertise.to_owned()),
-                remote_addrs: Some(remotes),
-                join_token: token.expose_str().map(str::to_owned),
-                ..Default::default()
-            };
-            return docker
-                .join_swarm(request)
-                .await
-                .map_err(|e| Fault::docker(&format!("{}: join the Swarm of {name}", self.host.name()), &e));
-        }
-        Err(Fault::failed(format!("{}: no live manager gave a join token", self.host.name())).lines(tried))
     }
 
     /// Names of secrets, configs and networks become the ids the API wants.

@@ -16,10 +16,13 @@ use serde_json::{Value, json};
 
 use super::bell::Bell;
 use super::fault::{Fault, FaultKind};
+use super::pause::Pause;
 use super::query::filtered;
 
 /// So many failed tasks of a service that has none running yet: it will not come up.
 const HOPELESS: usize = 4;
+/// The managers that are left elect a leader in 10 to 20 s, where they are more than half.
+const ELECTION: Duration = Duration::from_secs(60);
 /// Lines of a container's output shown to the operator.
 const TAIL: usize = 20;
 
@@ -92,8 +95,18 @@ impl Witness<'_> {
     async fn look(&self, name: &str) -> Result<Look, Fault> {
         let service = format!("/services/{name}");
         let tasks = filtered("/tasks", &json!({"service": {name: true}}));
-        let (service, tasks, nodes) =
-            tokio::join!(self.docker.read(&service), self.docker.read(&tasks), self.docker.read("/nodes"));
+        let deadline = Instant::now() + ELECTION;
+        let mut pause = Pause::new(Duration::from_millis(300), Duration::from_secs(3));
+        let (service, tasks, nodes) = loop {
+            let answers =
+                tokio::join!(self.docker.read(&service), self.docker.read(&tasks), self.docker.read("/nodes"));
+            let all = [&answers.0, &answers.1, &answers.2];
+            if Instant::now() > deadline || !all.iter().any(|a| a.as_ref().is_err_and(Fault::is_leaderless)) {
+                break answers;
+            }
+            (self.on_line)("the Swarm has no leader at this moment");
+            tokio::time::sleep(pause.take()).await;
+        };
         let nodes = nodes.map_err(|e| Fault::docker("read the nodes", &e))?;
         let nodes = nodes.as_array().cloned().unwrap_or_default();
         let service = service.map_err(|e| Fault::docker(&format!("read {name}"), &e))?;

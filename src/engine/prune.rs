@@ -52,7 +52,7 @@ pub fn verdict(site: &Site, world: &World, task: &Task) -> Verdict {
         ops.push(DockerOp::NodeRemove { node: id });
     }
     let ops = ops.into_iter().map(Op::Docker).collect();
-    Verdict::Change(Change { action: Action::Remove, fields, ops, notify: vec![] })
+    Verdict::Change(Change { action: Action::Remove, fields, ops })
 }
 
 fn refused(fault: Fault) -> Verdict {

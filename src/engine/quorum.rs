@@ -72,6 +72,26 @@ impl Quorum {
             "bring the other managers back first (`reemo-infra status` shows them), then run the same command again",
         ))
     }
+
+    /// May one more manager join? He counts from the first moment, and may never come up: then there has to be a
+    /// quorum without him. While all answer, as when a Swarm of one becomes two, there is no other way.
+    pub fn take_in(self, newcomer: &str) -> Result<(), Fault> {
+        let after = Quorum { managers: self.managers + 1, ..self };
+        if self.reachable == self.managers || after.reachable >= after.needed() {
+            return Ok(());
+        }
+        Err(Fault::refused(
+            format!(
+                "the Swarm has {} managers, and {} of them are reachable: with {newcomer} it would have {}, of which {} \
+                 are needed for a quorum",
+                self.managers,
+                self.reachable,
+                after.managers,
+                after.needed()
+            ),
+            "bring the other managers back first (`reemo-infra status` shows them), then run the same command again",
+        ))
+    }
 }
 
 fn is_manager(node: &Value) -> bool {
@@ -124,6 +144,9 @@ mod tests {
             }
         }
         assert!(yes > 10 && no > 10);
+        let joins = |managers, reachable| Quorum { managers, reachable }.take_in("n").is_ok();
+        assert!((1..9).all(|all| joins(all, all)), "nobody is away");
+        assert!(!joins(2, 1) && !joins(3, 2) && joins(4, 3) && !joins(4, 2) && !joins(5, 3) && joins(5, 4));
         let said = Quorum { managers: 3, reachable: 2 }.spare("infra", "node3", Some(&nodes(1, 0)[0])).unwrap_err();
         assert!(
             said.cause.contains("3 managers, and 2 of them are reachable: without node3 1 would be left"),

@@ -1,8 +1,11 @@
 //! After a failed rollout: the services this run changed go back to what they were, newest first. The
 //! schema does not go back, so the old release has to be proven healthy before anyone is told it serves.
 
+use std::time::Duration;
+
 use reemo_model::catalogue::Stage;
 use reemo_model::op::{DockerOp, Op};
+use reemo_model::wanted::WantedService;
 use reemo_resource::swarm::observed::{SwarmObservation, number, text};
 use reemo_resource::swarm::service::release_of;
 use reemo_transport::Docker;
@@ -61,11 +64,31 @@ impl Run {
             }
         }
         if problems.is_empty() && schema_changed(rollout) {
-            // The old release on a schema that is another by now: that its containers run says little.
+            // The old release on a schema that is another by now: that its containers run at this moment says little.
             problems.extend(self.green().await.err().map(|fault| fault.cause));
+            problems.extend(self.endured(rollout).await);
         }
         problems.dedup();
         if problems.is_empty() { Outcome::OldReleaseServes } else { Outcome::Unproven(problems) }
+    }
+
+    /// Where no health tree can be asked, whatever works with the database has to pass all its own checks once more.
+    /// Returns what does not run after that.
+    async fn endured(&self, rollout: &[Changed]) -> Vec<String> {
+        let silent: Vec<_> = self.site.clusters.iter().filter(|(_, c)| !c.settings.health).collect();
+        let users =
+            silent.iter().flat_map(|(_, c)| &c.wanted.services).filter(|s| s.job.is_none() && s.uses_database());
+        let Some(longest) = users.map(checks).max() else { return vec![] };
+        tokio::time::sleep(longest).await;
+        let mut problems = Vec::new();
+        for (cluster, _) in silent {
+            match self.look_again(cluster).await {
+                Ok(Some(there)) => problems.extend(not_running(&there, rollout)),
+                Ok(None) => {}
+                Err(fault) => problems.push(fault.cause),
+            }
+        }
+        problems
     }
 
     /// Gives a service the spec it had, and sees it run.
@@ -193,6 +216,13 @@ pub fn schema_changed(rollout: &[Changed]) -> bool {
 
 fn release(spec: &Value) -> String {
     format!("{} {}", text(spec, &["Name"]), release_of(spec))
+}
+
+/// So long a copy that does not work any more may count as healthy: all its checks have to fail first.
+fn checks(service: &WantedService) -> Duration {
+    let Some(check) = &service.healthcheck else { return Duration::ZERO };
+    let one = check.interval.map_or(30_000, |s| s.0) + check.timeout.map_or(30_000, |s| s.0);
+    Duration::from_millis(one * check.retries.unwrap_or(3))
 }
 
 /// A service that is meant to end.

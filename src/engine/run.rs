@@ -77,7 +77,8 @@ pub struct Run {
     counts: Mutex<BTreeMap<String, Counts>>,
     stages: Stages,
     pub(super) refreshing: tokio::sync::Mutex<()>,
-    pub(super) quorum: tokio::sync::Mutex<()>,
+    /// Held by whoever touches a quorum. By cluster: the host whose engine did not take its new configuration.
+    pub(super) quorum: tokio::sync::Mutex<BTreeMap<String, String>>,
     pub(super) slots: Semaphore,
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use reemo_transport::Host;
 
 use super::fault::Fault;
+use super::join;
 use super::pause::Pause;
 use super::task::What;
 
@@ -31,10 +32,18 @@ pub async fn settled(what: &What, worker: bool, conn: &Arc<dyn Host>) -> Result<
                         What::Member => state == "active" && leads != worker,
                         _ => matches!(state.as_str(), "active" | "inactive"),
                     };
-                    if placed {
-                        return Ok(());
+                    let counted = match what {
+                        // The next one may come only when this one counts.
+                        What::Member if placed && !worker => {
+                            join::counts(&docker, &swarm.node_id.unwrap_or_default()).await
+                        }
+                        _ => Ok(()),
+                    };
+                    match counted {
+                        Ok(()) if placed => return Ok(()),
+                        Ok(()) => format!("its state in the Swarm is `{state}`"),
+                        Err(trouble) => trouble,
                     }
-                    format!("its state in the Swarm is `{state}`")
                 }
                 Err(e) => e.to_string(),
             },

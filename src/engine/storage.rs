@@ -60,7 +60,7 @@ WantedBy=multi-user.target
 "
     );
     let wanted = Wanted::Present { content: content.as_str().into(), mode: 0o644, owner: "root:root".into() };
-    File { path: format!("/etc/systemd/system/{UNIT}"), wanted, notify: vec![] }
+    File { path: format!("/etc/systemd/system/{UNIT}"), wanted }
 }
 
 /// It runs, now and after each boot.

@@ -42,9 +42,6 @@ pub struct Change {
     pub fields: Vec<FieldDiff>,
     /// What is done, in order.
     pub ops: Vec<Op>,
-    /// Tasks to run afterwards on the same host if this one changed something (`restart docker`).
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notify: Vec<String>,
 }
 
 /// The sign shown before a change.

@@ -39,6 +39,22 @@ pub enum Op {
         /// Absolute path.
         path: String,
     },
+    /// Lay what a file is beside it, so that the host itself can put it back.
+    Keep {
+        /// Absolute path.
+        path: String,
+    },
+    /// Restart the Docker engine, so that it takes what is in a file. If that was kept, and is not confirmed over a new
+    /// connection, the host puts back what was there.
+    RestartEngine {
+        /// Absolute path.
+        path: String,
+    },
+    /// The engine works with what is in a file: what was kept is let go.
+    Confirm {
+        /// Absolute path.
+        path: String,
+    },
     /// One call of the Docker API.
     Docker(DockerOp),
     /// Dump a database into a file of the host.

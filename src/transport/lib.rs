@@ -18,6 +18,6 @@ pub use connect::connect;
 pub use docker::Docker;
 pub use error::{Kind, TransportError};
 pub use gate::Become;
-pub use host::{Command, Host, Output};
+pub use host::{BoxFuture, Command, Host, Output};
 pub use local::LocalHost;
 pub use ssh::{Connector, HostKeyChecking, Resolved, SettingsError, SshHost, Surroundings, Target, Wanted};

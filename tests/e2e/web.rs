@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -56,15 +56,17 @@ impl Visitor {
         let stop = Arc::new(AtomicBool::new(false));
         let flag = stop.clone();
         let job = thread::spawn(move || {
-            let (mut asked, mut failed) = (0, Vec::new());
+            let (mut asked, mut failed, began) = (0, Vec::new(), Instant::now());
             for address in addresses.iter().cycle() {
                 if flag.load(Ordering::Relaxed) {
                     break;
                 }
+                let at = began.elapsed().as_secs_f64();
                 let answer = portal(address);
                 asked += 1;
                 if answer.status != 200 {
-                    failed.push(format!("request {asked} to {address}: HTTP {}", answer.status));
+                    let took = began.elapsed().as_secs_f64() - at;
+                    failed.push(format!("{at:.1} s to {address}: HTTP {} after {took:.1} s", answer.status));
                 }
                 thread::sleep(Duration::from_millis(100));
             }

@@ -121,7 +121,6 @@ fn wanted() -> [HostResource; 3] {
         HostResource::File(File {
             path: "/etc/example/one.conf".into(),
             wanted: Wanted::Present { content: CONTENT.into(), mode: 0o640, owner: "root:root".into() },
-            notify: vec![],
         }),
         HostResource::Package(Package { set: PackageSet::Named(vec!["curl".into()]), present: true }),
     ]

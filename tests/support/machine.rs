@@ -32,6 +32,10 @@ pub struct State {
     pub broken_packages: Option<String>,
     /// What the database says when it cannot be dumped.
     pub broken_database: Option<String>,
+    /// A timer runs that takes a change back.
+    pub armed: bool,
+    /// It has no systemd-run.
+    pub no_timers: bool,
     /// How wrong its clock is.
     pub clock_ahead_s: u64,
     /// Signs of life of who holds the lock.
@@ -71,6 +75,8 @@ impl Machine {
             broken_database: None,
             clock_ahead_s: 0,
             beats: 0,
+            armed: false,
+            no_timers: false,
             clock: 0,
             engine_started: 0,
             configured: 0,
@@ -131,8 +137,15 @@ impl State {
             ["sh", "-ec", script] if script.ends_with("systemctl start docker.service") => {
                 self.restarted.push("docker.service".to_owned());
                 self.start_engine();
-                Ran::ok("")
+                match self.files.get("/etc/docker/daemon.json").and_then(|f| f.content.as_ref()) {
+                    Some(text) if String::from_utf8_lossy(text).contains("refused-by-the-engine") => {
+                        Ran::failed(1, "Job for docker.service failed\n")
+                    }
+                    _ => Ran::ok(""),
+                }
             }
+            ["sh", "-c", _, verb @ ("keep" | "arm" | "disarm" | "revert"), path, ..] => self.guard(verb, path),
+            ["journalctl", ..] => Ran::ok("unable to configure the Docker daemon with file /etc/docker/daemon.json\n"),
             // Where the engine would be: there is none, or it is behind the socket.
             ["sh", "-c", _, "sh", "/var/run/docker.sock"] => Ran::failed(12, ""),
             _ => {
@@ -277,6 +290,44 @@ impl State {
         self.engine_started >= self.configured
     }
 
+    /// The scripts of a change that is taken back unless it is confirmed.
+    fn guard(&mut self, verb: &str, path: &str) -> Ran {
+        let kept = format!("{path}.reemo-before");
+        let is_kept = self.files.contains_key(&kept);
+        match verb {
+            "keep" if self.engine_started == 0 || (is_kept && !self.engine_is_current()) => {}
+            "keep" => {
+                let none = Entry { mode: 0o644, owner: "nobody:nobody".into(), content: None };
+                let was = self.files.get(path).cloned().unwrap_or(none);
+                self.files.insert(kept, was);
+            }
+            "arm" if self.no_timers => return Ran::failed(20, ""),
+            "arm" if !is_kept => return Ran::failed(21, ""),
+            "arm" => self.armed = true,
+            "disarm" => {
+                self.armed = false;
+                if self.files.remove(&kept).is_none() {
+                    return Ran::failed(22, "");
+                }
+            }
+            _ => self.goes_back(path),
+        }
+        Ran::ok("")
+    }
+
+    /// What the timer does.
+    pub fn goes_back(&mut self, path: &str) {
+        self.armed = false;
+        if let Some(was) = self.files.remove(&format!("{path}.reemo-before")) {
+            match was.content {
+                Some(_) => drop(self.files.insert(path.to_owned(), was)),
+                None => drop(self.files.remove(path)),
+            }
+            self.restarted.push("docker.service".to_owned());
+            self.start_engine();
+        }
+    }
+
     /// Frames as the real script sends them.
     fn probed(&self, script: &str) -> String {
         let mark = script.lines().find_map(|l| l.strip_prefix("mark=")).expect("a probe script").to_owned();
@@ -328,6 +379,9 @@ impl State {
         }
         if self.engine_started > 0 && self.engine_started < self.proxied {
             text.push_str("is\tproxy-outdated\n");
+        }
+        if self.files.contains_key("/etc/docker/daemon.json.reemo-before") {
+            text.push_str("is\tengine-unconfirmed\n");
         }
         text
     }

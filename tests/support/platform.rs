@@ -12,6 +12,7 @@ use reemo_infra::engine::lock::{Timing, Wish};
 use reemo_infra::engine::owner::Owner;
 use reemo_infra::engine::run::Options;
 use reemo_infra::engine::site::Site;
+use reemo_model::catalogue::Span;
 use reemo_model::event::{Event, Outcome};
 use reemo_transport::fake::{Net, Sshd};
 
@@ -36,6 +37,7 @@ infra_manager:
 pub struct Platform {
     pub folder: tempfile::TempDir,
     pub net: Net,
+    pub sshd: Sshd,
     pub machine: Machine,
     pub swarm: Swarm,
     pub database: Database,
@@ -50,12 +52,13 @@ impl Platform {
         reemo_pki::Store::create(&folder.path().join("pki"), &key, jiff::Timestamp::now()).unwrap();
         let (net, machine) = (Net::new(), Machine::debian());
         let host = machine.clone();
-        net.add("10.0.0.1", Sshd::new(move |exec| host.answer(&exec)).engine(swarm.engine.clone()));
+        let sshd = Sshd::new(move |exec| host.answer(&exec)).engine(swarm.engine.clone());
+        net.add("10.0.0.1", sshd.clone());
         let database = Database::new("reemo", "of-the-database", "reemo");
         let server = database.clone();
         net.listen("10.0.9.1", 3306, move |stream| server.serve(stream));
         swarm.state().database = Some(database.clone());
-        Platform { folder, net, machine, swarm, database }
+        Platform { folder, net, sshd, machine, swarm, database }
     }
 
     /// A platform that was installed in the usual way.
@@ -74,7 +77,12 @@ impl Platform {
         let mut site = super::site_with(&self.folder.path().join("one.yml"), &extra, &self.net, Some(pki));
         let cluster = &mut Arc::get_mut(&mut site).unwrap().clusters["infra_manager"];
         // What is watched for seconds on a real Swarm is known at once here.
-        cluster.wanted.services.iter_mut().for_each(|s| s.update.monitor.0 = 0);
+        for service in &mut cluster.wanted.services {
+            service.update.monitor.0 = 0;
+            if let Some(check) = &mut service.healthcheck {
+                (check.interval, check.timeout) = (Some(Span(1)), Some(Span(1)));
+            }
+        }
         site
     }
 

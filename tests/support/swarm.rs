@@ -29,6 +29,13 @@ pub struct State {
     pub objects: BTreeMap<&'static str, Vec<Value>>,
     /// Services whose new copies never become healthy.
     pub sick: BTreeSet<String>,
+    /// The leader dies with the next update: so many questions for the nodes are refused then.
+    pub election: usize,
+    questions_refused: usize,
+    /// Jobs that end with code 1 half way.
+    pub halfway: BTreeSet<String>,
+    /// Services whose copies do not live on what such a job leaves.
+    pub spoilt: BTreeSet<String>,
     /// Releases (`2.13.10`) whose images are gone from everywhere: copies of them do not start any more.
     pub lost: BTreeSet<String>,
     /// Called before an update is looked at: somebody else is at work as well.
@@ -98,6 +105,10 @@ impl Swarm {
             Reply::json(json!("node1"))
         });
         self.on(Method::GET, "/nodes", |s, _| {
+            if s.questions_refused > 0 {
+                s.questions_refused -= 1;
+                return Reply::error(500, "rpc error: code = Unknown desc = The swarm does not have a leader.");
+            }
             Reply::json([s.node()].into_iter().chain(s.others.values().cloned()).collect())
         });
         self.on(Method::GET, "/nodes/*", |s, call| {
@@ -288,6 +299,7 @@ impl State {
             return Reply::error(500, "rpc error: code = Unknown desc = update out of sequence");
         }
         self.changes.push(format!("update {}", said(&posted)));
+        self.questions_refused = std::mem::take(&mut self.election);
         let before = service["Spec"].clone();
         let status = |state: &str, message: &str| json!({"State": state, "StartedAt": format!("2027-01-15T12:00:00.{now:09}Z"), "Message": message});
         let (was, wanted) = (without_limits(&before), without_limits(&posted));
@@ -305,7 +317,11 @@ impl State {
         } else {
             service["UpdateStatus"] = status("completed", "update completed");
             self.objects.entry("tasks").or_default().retain(|t| t["ServiceID"] != *id);
-            self.run(&id, &posted, "running");
+            let halfway = self.halfway.contains(&name);
+            self.run(&id, &posted, if halfway { "failed" } else { "running" });
+            if halfway {
+                self.spoil();
+            }
         }
         self.put(&service);
         Reply::json(json!({"Warnings": null}))
@@ -335,6 +351,16 @@ impl State {
                         "ContainerStatus": {"ContainerID": format!("container-{}", self.clock), "ExitCode": 0}},
                 }),
             );
+        }
+    }
+
+    /// What does not live on half a schema: its copies fail.
+    fn spoil(&mut self) {
+        let spoilt = self.spoilt.iter().filter_map(|name| Some(self.service(name)?["ID"].clone()));
+        let spoilt: Vec<Value> = spoilt.collect();
+        for task in self.objects.entry("tasks").or_default().iter_mut().filter(|t| spoilt.contains(&t["ServiceID"])) {
+            task["Status"]["State"] = json!("failed");
+            task["DesiredState"] = json!("shutdown");
         }
     }
 

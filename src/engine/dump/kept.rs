@@ -85,6 +85,18 @@ pub fn read(host: &str, text: &str) -> Vec<Kept> {
     all
 }
 
+/// A dump that several hosts show (their folder is replicated) is one: its hosts stand together, `infra1, infra2`.
+pub fn once(all: Vec<Kept>) -> Vec<Kept> {
+    let mut found: Vec<Kept> = Vec::new();
+    for dump in all {
+        match found.iter_mut().find(|f| f.name == dump.name && f.sha256 == dump.sha256) {
+            Some(same) => same.host = format!("{}, {}", same.host, dump.host),
+            None => found.push(dump),
+        }
+    }
+    found
+}
+
 /// Names of the dumps that go when so many are kept. The newest one with a schema that is known to be whole stays, however
 /// many were taken since: between two attempts of a job that fails, each would push out a good one.
 pub fn superseded(all: &[Kept], keep: u64) -> Vec<String> {
@@ -101,6 +113,20 @@ mod tests {
 
     fn kept(name: &str, release: &str) -> Kept {
         Kept { name: name.into(), release: release.into(), sha256: "0".repeat(64), ..Kept::default() }
+    }
+
+    #[test]
+    fn a_replicated_folder_holds_each_dump_once() {
+        let dump = |name: &str, host: &str, sha256: &str| Kept {
+            name: name.into(),
+            host: host.into(),
+            sha256: sha256.into(),
+            ..Kept::default()
+        };
+        let all = vec![dump("a", "one", "1"), dump("a", "two", "1"), dump("b", "one", "2"), dump("b", "two", "3")];
+        let hosts: Vec<_> = once(all).into_iter().map(|d| (d.name, d.host)).collect();
+        let is = |name: &str, host: &str| (name.to_owned(), host.to_owned());
+        assert_eq!(hosts, [is("a", "one, two"), is("b", "one"), is("b", "two")], "the same name is not the same dump");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use reemo_transport::{Command, Host};
 
 use super::fault::Fault;
 
-pub use kept::{Kept, read, superseded};
+pub use kept::{Kept, once, read, superseded};
 pub use release::{needed, of};
 
 /// Where dumps are, on the host that took them: mode 0700, its files 0600.

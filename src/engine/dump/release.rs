@@ -36,7 +36,6 @@ pub fn needed(job: &Input<'_>, dump: &WantedDump, initialises: bool) -> Verdict 
         action: Action::Run,
         fields: vec![FieldDiff::new("dump", None, Some(place))],
         ops: vec![Op::Dump(op)],
-        notify: vec![],
     })
 }
 

@@ -80,8 +80,13 @@ impl Run {
 
     async fn image(&self, source: &Source) -> Result<(), Fault> {
         let Some(pull) = &source.pull else { return Ok(()) };
-        let scene =
-            interpret::Scene { host: self.fleet.host(&source.host)?, others: &|_| None, swarm: None, on_line: &|_| {} };
+        let scene = interpret::Scene {
+            host: self.fleet.host(&source.host)?,
+            others: &|_| None,
+            anew: &|| Box::pin(self.fleet.anew(&self.site, &source.host)),
+            swarm: None,
+            on_line: &|_| {},
+        };
         scene.run(pull).await
     }
 
@@ -180,6 +185,7 @@ impl Run {
                 let scene = interpret::Scene {
                     host: self.fleet.host(manager)?,
                     others: &|_| None,
+                    anew: &|| Box::pin(self.fleet.anew(&self.site, manager)),
                     swarm: None,
                     on_line: &|_| {},
                 };
@@ -253,7 +259,7 @@ impl Run {
             if let Some(last) = dumps.iter().rfind(|d| !d.release.is_empty()) {
                 fault.hint = format!(
                     "the schema was changed, and the release before it does not work with it. Correct the cause and run \
-                     the same command again; or go back: reemo-infra db restore {}",
+                     the same command again; or go back: reemo-infra db restore {}. Then: reemo-infra maintenance off",
                     last.name
                 );
             }

@@ -5,6 +5,7 @@ use reemo_model::supply;
 use reemo_model::wanted::{WantedFile, WantedService};
 use reemo_resource::host::{Directory, File, HostResource, JsonMerge, Package, PackageSet, Unit, Wanted};
 
+use crate::engine::guard::DAEMON;
 use crate::engine::site::{ClusterSite, Supply};
 use crate::engine::task::What;
 
@@ -23,12 +24,12 @@ pub(super) fn engine_parts(cluster: &ClusterSite) -> Vec<(String, What)> {
     if !cluster.settings.daemon.is_empty() {
         push(directory("/etc/docker"));
         push(HostResource::JsonMerge(JsonMerge {
-            path: "/etc/docker/daemon.json".into(),
+            path: DAEMON.into(),
             keys: cluster.settings.daemon.clone(),
             mode: 0o644,
             owner: ROOT.into(),
             secret: false,
-            notify: vec!["restart docker".into()],
+            kept: true,
         }));
     }
     if cluster.settings.repo_url.is_some() {
@@ -52,11 +53,7 @@ pub(super) fn proxy_files(supply: &Supply) -> [HostResource; 2] {
     const DROP_IN: &str = "[Service]\nEnvironmentFile=-/etc/docker/reemo-proxy.env\n";
     let file = |path: &str, content: Option<Blob>, mode: u32| {
         let present = |content| Wanted::Present { content, mode, owner: ROOT.into() };
-        HostResource::File(File {
-            path: path.into(),
-            wanted: content.map_or(Wanted::Absent, present),
-            notify: vec!["restart docker".into()],
-        })
+        HostResource::File(File { path: path.into(), wanted: content.map_or(Wanted::Absent, present) })
     };
     let environment = supply.proxy.as_ref().map(|p| Blob::Secret(supply::environment(p)));
     let drop_in = supply.proxy.as_ref().map(|_| Blob::from(DROP_IN));
@@ -76,7 +73,6 @@ pub(super) fn registry_trust(registry: &str, ca: &Blob) -> Vec<HostResource> {
         HostResource::File(File {
             path: format!("{folder}/ca.crt"),
             wanted: Wanted::Present { content: ca.clone(), mode: 0o644, owner: ROOT.into() },
-            notify: vec![],
         }),
     ]
 }
@@ -86,5 +82,5 @@ pub(super) fn host_file(file: &WantedFile) -> HostResource {
         Some(content) => Wanted::Present { content: content.clone(), mode: file.mode, owner: file.owner.clone() },
         None => Wanted::Absent,
     };
-    HostResource::File(File { path: file.path.clone(), wanted, notify: vec![] })
+    HostResource::File(File { path: file.path.clone(), wanted })
 }

@@ -156,7 +156,9 @@ impl Run {
 
     /// Removes an image of a node by all its names. One that is used meanwhile stays: the engine itself sees to that.
     pub async fn remove_image(self: &Arc<Run>, going: &Going) -> Result<(), Fault> {
-        let scene = Scene { host: self.fleet.host(&going.host)?, others: &|_| None, swarm: None, on_line: &|_| {} };
+        let anew = || -> reemo_transport::BoxFuture<'_, _> { Box::pin(self.fleet.anew(&self.site, &going.host)) };
+        let host = self.fleet.host(&going.host)?;
+        let scene = Scene { host, others: &|_| None, anew: &anew, swarm: None, on_line: &|_| {} };
         for name in &going.image.names {
             self.still_ours(&going.cluster).await?;
             let op = Op::Docker(DockerOp::RemoveImage { name: name.clone() });

@@ -50,7 +50,6 @@ impl View<'_> {
             action: Action::Create,
             fields: vec![FieldDiff::new("image", was, Some(pull.clone()))],
             ops: vec![self.pull(&task.cluster, pull)],
-            notify: vec![],
         })
     }
 
@@ -85,7 +84,6 @@ impl View<'_> {
                 Some(format!("{reference} ({})", image.id)),
             )],
             ops: vec![load(archive, reference)],
-            notify: vec![],
         })
     }
 

@@ -4,11 +4,11 @@ use reemo_model::change::{Action, Change, FieldDiff, Verdict};
 use reemo_model::op::Op;
 
 /// A difference, or none if there are no ops.
-pub(super) fn verdict(action: Action, fields: Vec<FieldDiff>, ops: Vec<Op>, notify: &[String]) -> Verdict {
+pub(super) fn verdict(action: Action, fields: Vec<FieldDiff>, ops: Vec<Op>) -> Verdict {
     if ops.is_empty() {
         return Verdict::Unchanged;
     }
-    Verdict::Change(Change { action, fields, ops, notify: notify.to_vec() })
+    Verdict::Change(Change { action, fields, ops })
 }
 
 /// The observation has no answer for it.

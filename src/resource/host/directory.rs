@@ -42,7 +42,7 @@ impl Directory {
             return Verdict::Unchanged;
         }
         let op = Op::SetMode { path: self.path.clone(), mode: self.mode, owner: self.owner.clone() };
-        verdict(Action::Update, fields, vec![op], &[])
+        verdict(Action::Update, fields, vec![op])
     }
 
     fn create(&self) -> Verdict {
@@ -51,7 +51,7 @@ impl Directory {
             FieldDiff::new("owner", None, Some(self.owner.clone())),
         ];
         let op = Op::MakeDir { path: self.path.clone(), mode: self.mode, owner: self.owner.clone() };
-        verdict(Action::Create, fields, vec![op], &[])
+        verdict(Action::Create, fields, vec![op])
     }
 }
 

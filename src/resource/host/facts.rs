@@ -83,6 +83,8 @@ pub struct HostFacts {
     pub engine_outdated: bool,
     /// The same of what we tell it of its proxy.
     pub proxy_outdated: bool,
+    /// What its configuration was before lies beside it: the host takes the new one back unless it is confirmed.
+    pub engine_unconfirmed: bool,
     /// Something listens at `/dev/log`.
     pub dev_log: bool,
     /// rsyslog runs.
@@ -139,6 +141,7 @@ if [ -e /run/docker.pid ] && [ /etc/docker/daemon.json -nt /run/docker.pid ]; th
 for x in /etc/docker/reemo-proxy.env /etc/systemd/system/docker.service.d/reemo-proxy.conf; do
 if [ -e /run/docker.pid ] && [ "$x" -nt /run/docker.pid ]; then printf 'is\tproxy-outdated\n'; fi
 done
+if [ -e /etc/docker/daemon.json.reemo-before ] || [ -e /etc/docker/daemon.json.reemo-absent ]; then printf 'is\tengine-unconfirmed\n'; fi
 if [ -S /dev/log ]; then printf 'is\tdev-log\n'; fi
 if [ -d /run/systemd/system ]; then printf 'is\tsystemd\n'; fi
 if [ -r /run/rsyslogd.pid ] && read -r x </run/rsyslogd.pid && [ -d "/proc/$x" ]; then printf 'is\trsyslog\n'; fi
@@ -211,6 +214,7 @@ pub(super) fn parse(text: &str) -> Result<HostFacts, String> {
             ["is", "docker-socket"] => facts.docker_socket = true,
             ["is", "engine-outdated"] => facts.engine_outdated = true,
             ["is", "proxy-outdated"] => facts.proxy_outdated = true,
+            ["is", "engine-unconfirmed"] => facts.engine_unconfirmed = true,
             ["is", "dev-log"] => facts.dev_log = true,
             ["is", "systemd"] => facts.systemd = true,
             ["is", "rsyslog"] => facts.rsyslog = true,

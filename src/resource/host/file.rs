@@ -18,8 +18,6 @@ pub struct File {
     pub path: String,
     /// What is to be there.
     pub wanted: Wanted,
-    /// Tasks to run afterwards if it changed: `restart docker`.
-    pub notify: Vec<String>,
 }
 
 /// What is to be at the path of a [`File`].
@@ -83,7 +81,7 @@ impl File {
             return not_a_file(&self.path);
         }
         let fields = vec![FieldDiff::new("file", Some(format!("{} bytes", stat.size)), None)];
-        verdict(Action::Remove, fields, vec![Op::RemoveFile { path: self.path.clone() }], &self.notify)
+        verdict(Action::Remove, fields, vec![Op::RemoveFile { path: self.path.clone() }])
     }
 
     fn create(&self, ancestor: &str, content: &Blob, mode: u32, owner: &str) -> Verdict {
@@ -100,7 +98,7 @@ impl File {
             owner: owner.to_owned(),
             expect: text::expect(None),
         }));
-        verdict(Action::Create, fields, ops, &self.notify)
+        verdict(Action::Create, fields, ops)
     }
 
     fn update(&self, stat: &Stat, content: &Blob, mode: u32, owner: &str) -> Verdict {
@@ -127,7 +125,7 @@ impl File {
                 expect: text::expect(Some(sha)),
             })
         };
-        verdict(Action::Update, fields, vec![op], &self.notify)
+        verdict(Action::Update, fields, vec![op])
     }
 }
 

@@ -158,7 +158,7 @@ impl Volume {
             fields.push(FieldDiff::new("state", made.map(|_| "stopped".into()), Some("started".into())));
             ops.push(gluster(["volume", "start", &self.name]));
         }
-        verdict(if made.is_none() { Action::Create } else { Action::Update }, fields, ops, &[])
+        verdict(if made.is_none() { Action::Create } else { Action::Update }, fields, ops)
     }
 }
 

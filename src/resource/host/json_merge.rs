@@ -29,8 +29,8 @@ pub struct JsonMerge {
     pub owner: String,
     /// The values are not to be shown (a proxy's password).
     pub secret: bool,
-    /// Tasks to run afterwards if it changed: `restart docker`.
-    pub notify: Vec<String>,
+    /// What it was is laid beside it before it is written, so that the host can put it back.
+    pub kept: bool,
 }
 
 impl JsonMerge {
@@ -66,7 +66,7 @@ impl JsonMerge {
         }
         // Owner and mode stay as the site has them, in numbers: names may be missing here.
         let op = self.write(object, &indent(content), stat.mode, stat.owner(), Some(sha));
-        verdict(Action::Update, fields, vec![op], &self.notify)
+        verdict(Action::Update, fields, self.keep().into_iter().chain([op]).collect())
     }
 
     fn create(&self, ancestor: &str) -> Verdict {
@@ -76,8 +76,13 @@ impl JsonMerge {
             return Verdict::Unchanged;
         }
         let mut ops = parent_ops(&self.path, ancestor);
+        ops.extend(self.keep());
         ops.push(self.write(object, "  ", self.mode, self.owner.clone(), None));
-        verdict(Action::Create, fields, ops, &self.notify)
+        verdict(Action::Create, fields, ops)
+    }
+
+    fn keep(&self) -> Option<Op> {
+        self.kept.then(|| Op::Keep { path: self.path.clone() })
     }
 
     fn write(&self, object: Map<String, Value>, indent: &str, mode: u32, owner: String, was: Option<&str>) -> Op {

@@ -146,14 +146,14 @@ impl Package {
         let mut ops: Vec<Op> = repair.map(Op::Exec).into_iter().collect();
         if !self.present {
             ops.push(Op::Exec(os.family.remove(&names)));
-            return verdict(Action::Remove, fields, ops, &[]);
+            return verdict(Action::Remove, fields, ops);
         }
         let fresh = seen.package_index_s.is_some_and(|at| seen.facts.time_s.saturating_sub(at) <= INDEX_AGE_S);
         if let Some(update) = os.family.update_index().filter(|_| !fresh) {
             ops.push(Op::Exec(update));
         }
         ops.push(Op::Exec(os.family.install(&names)));
-        verdict(Action::Create, fields, ops, &[])
+        verdict(Action::Create, fields, ops)
     }
 }
 

@@ -134,7 +134,7 @@ impl Unit {
             }
             _ => {}
         }
-        verdict(Action::Update, fields, ops, &[])
+        verdict(Action::Update, fields, ops)
     }
 }
 

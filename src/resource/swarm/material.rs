@@ -69,7 +69,6 @@ impl Material {
             action,
             fields: vec![FieldDiff::new("content", was, Some(shown))],
             ops: vec![Op::Docker(op)],
-            notify: vec![],
         })
     }
 }

@@ -27,7 +27,6 @@ pub fn diff(name: &str, role: &NetworkRole, there: &SwarmObservation) -> Verdict
             action: Action::Create,
             fields: vec![FieldDiff::new("driver", None, Some(text(&wanted, &["Driver"]).to_owned()))],
             ops: vec![Op::Docker(DockerOp::NetworkCreate { spec: wanted })],
-            notify: vec![],
         });
     };
     let mut wrong = Vec::new();

@@ -95,7 +95,6 @@ fn init(me: &Member) -> Verdict {
         action: Action::Create,
         fields: vec![FieldDiff::new("swarm", None, Some(format!("initialised at {}", me.advertise)))],
         ops: vec![Op::Docker(DockerOp::SwarmInit { advertise: me.advertise.clone(), spec: json!({}) })],
-        notify: vec![],
     })
 }
 
@@ -113,7 +112,6 @@ fn join(me: &Member, members: &[Member]) -> Verdict {
             worker: me.worker,
             ask: inside.into_iter().chain(outside).map(|m| m.host.clone()).collect(),
         })],
-        notify: vec![],
     })
 }
 
@@ -210,7 +208,6 @@ pub fn label(there: &SwarmObservation, node_id: &str, label: &str, value: &str) 
             node: node_id.to_owned(),
             labels: vec![(label.to_owned(), Some(value.to_owned()))],
         })],
-        notify: vec![],
     })
 }
 

@@ -106,7 +106,7 @@ pub fn possible(nodes: &[Value], spec: &Value) -> u64 {
     };
     match number(placement, &["MaxReplicas"]).unwrap_or(0) {
         0 => wanted,
-        max => wanted.min(max * nodes.iter().filter(usable).count() as u64),
+        max => wanted.min(max.saturating_mul(nodes.iter().filter(usable).count() as u64)),
     }
 }
 

@@ -178,7 +178,7 @@ impl Input<'_> {
     }
 
     fn change(&self, action: Action, fields: Vec<FieldDiff>, ops: Vec<Op>) -> Verdict {
-        Verdict::Change(Change { action, fields, ops, notify: vec![] })
+        Verdict::Change(Change { action, fields, ops })
     }
 }
 

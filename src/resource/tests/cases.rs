@@ -100,7 +100,6 @@ fn mode(text: &str) -> u32 {
 
 impl Spec {
     fn resource(&self) -> HostResource {
-        let notify = vec!["restart docker".to_owned()];
         match self {
             Spec::Package { names, present } => {
                 HostResource::Package(Package { set: PackageSet::Named(names.clone()), present: *present })
@@ -116,13 +115,9 @@ impl Spec {
                 };
                 let mode = mode(bits.as_deref().unwrap_or("0644"));
                 let owner = owner.clone().unwrap_or_else(|| "root:root".to_owned());
-                HostResource::File(File {
-                    path: path.clone(),
-                    wanted: Wanted::Present { content, mode, owner },
-                    notify,
-                })
+                HostResource::File(File { path: path.clone(), wanted: Wanted::Present { content, mode, owner } })
             }
-            Spec::Absent { path } => HostResource::File(File { path: path.clone(), wanted: Wanted::Absent, notify }),
+            Spec::Absent { path } => HostResource::File(File { path: path.clone(), wanted: Wanted::Absent }),
             Spec::Directory { path, mode: bits, owner } => {
                 HostResource::Directory(Directory { path: path.clone(), mode: mode(bits), owner: owner.clone() })
             }
@@ -132,7 +127,7 @@ impl Spec {
                 mode: 0o644,
                 owner: "root:root".to_owned(),
                 secret: secret.unwrap_or(false),
-                notify,
+                kept: true,
             }),
             Spec::Unit { name, enabled, active } => {
                 HostResource::Unit(Unit { name: name.clone(), enabled: *enabled, active: *active })

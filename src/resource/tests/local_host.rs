@@ -49,7 +49,7 @@ fn observe(shell: &[&str], resources: &[HostResource]) -> HostObservation {
 
 fn file(path: String, content: &str) -> HostResource {
     let wanted = Wanted::Present { content: content.into(), mode: 0o644, owner: "0:0".to_owned() };
-    HostResource::File(File { path, wanted, notify: Vec::new() })
+    HostResource::File(File { path, wanted })
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn drift_is_found_and_what_is_as_wanted_is_left_alone() {
         mode: 0o644,
         owner: "root:root".to_owned(),
         secret: false,
-        notify: vec!["restart docker".to_owned()],
+        kept: false,
     });
     let resources = [settings, file(scratch.at("motd"), "new\n")];
     for shell in shells() {

@@ -36,11 +36,11 @@ fn resources() -> Vec<HostResource> {
     let wanted = || Wanted::Present { content: "x".into(), mode: 0o644, owner: owner() };
     let mut all = Vec::new();
     for path in ["/a", "/d", "/n", "/h", "/other"].map(str::to_owned) {
-        all.push(HostResource::File(File { path: path.clone(), wanted: wanted(), notify: Vec::new() }));
+        all.push(HostResource::File(File { path: path.clone(), wanted: wanted() }));
         all.push(HostResource::Directory(Directory { path: path.clone(), mode: 0o755, owner: owner() }));
         let keys = [("k".to_owned(), 1.into())].into_iter().collect();
-        let (mode, notify) = (0o644, Vec::new());
-        all.push(HostResource::JsonMerge(JsonMerge { path, keys, mode, owner: owner(), secret: false, notify }));
+        let (mode, kept) = (0o644, false);
+        all.push(HostResource::JsonMerge(JsonMerge { path, keys, mode, owner: owner(), secret: false, kept }));
     }
     all.push(HostResource::Package(Package { set: PackageSet::DockerEngine, present: true }));
     all.push(HostResource::Package(Package { set: PackageSet::Named(vec!["curl".to_owned()]), present: false }));

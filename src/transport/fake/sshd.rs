@@ -68,6 +68,7 @@ pub struct Sshd {
     forwards: bool,
     most_sessions: usize,
     execs: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Sshd {
@@ -101,6 +102,7 @@ impl Sshd {
             forwards: true,
             most_sessions: 10,
             execs: Arc::default(),
+            connections: Arc::default(),
         }
         .host_key(0)
     }
@@ -160,8 +162,14 @@ impl Sshd {
         self.execs.load(Ordering::Relaxed)
     }
 
+    /// Connections to it so far.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
     /// Speaks SSH on a stream until that ends.
     pub(crate) fn serve(&self, stream: impl crate::stream::Stream, net: Net) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
         let (config, handler) =
             (self.config.clone(), Handler { sshd: self.clone(), net, channels: HashMap::new(), open: Arc::default() });
         tokio::spawn(async move {

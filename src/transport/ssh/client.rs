@@ -136,6 +136,11 @@ impl Connector {
         Connector { dialer, keyring: Keyring::default(), files: Arc::default(), hops: Mutex::default() }
     }
 
+    /// Another one, with the same way out: no connection, key or file that was read is shared with it.
+    pub fn anew(&self) -> Self {
+        Connector::new(self.dialer.clone())
+    }
+
     /// Connects and logs in.
     pub async fn connect(&self, target: &Target) -> Result<Arc<SshHost>, TransportError> {
         let counters = Arc::new(Counters::default());

@@ -2,6 +2,7 @@
 
 use super::{NAMES, Suite};
 use crate::fleet::script;
+use crate::swarm;
 
 /// The way back that docs/recovery.md tells, typed.
 pub fn two_of_three(suite: &Suite) -> String {
@@ -28,4 +29,24 @@ pub fn two_of_three(suite: &Suite) -> String {
     assert!(ran.recap()[NAMES[1]]["changed"] > 0, "{}", ran.text());
     suite.gathered();
     "by the book: one again, the new machines join, nothing of the database is lost".into()
+}
+
+/// What is left: the inventory, the folder of certificates with its key, and a dump that was brought away.
+pub fn all_of_three(suite: &Suite) -> String {
+    const ROW: &str = "SELECT value FROM reemo.configuration WHERE name = 'before-the-fire'";
+    let fleet = &suite.site.fleet;
+    swarm::query(fleet, "REPLACE INTO reemo.configuration (name, value) VALUES ('before-the-fire', 'kept')");
+    let dump = fleet.control().join("before-the-fire.dump").display().to_string();
+    suite.tool().run(&["db", "backup", "--to", &dump]).ends_with(0);
+    for name in NAMES {
+        script("tests/fleet/fleet", &["replace", &fleet.name, &fleet.host(name).number.to_string()], &[], 120);
+    }
+    script("tests/fleet/fleet", &["up", &fleet.name, "3"], &[], 300);
+    // By the book.
+    suite.tool().run(&["apply", "-e", "INSTALL_DOCKER=true INIT_DB=true"]).ends_with(0);
+    assert_eq!(swarm::query(fleet, ROW), "", "a new database");
+    suite.tool().run(&["db", "restore", &dump, "--yes"]).ends_with(0).says("loaded");
+    assert_eq!(swarm::query(fleet, ROW).trim(), "kept");
+    suite.gathered();
+    "by the book: `apply` with INIT_DB, `db restore FILE`: 0, the data is what it was".into()
 }

@@ -11,6 +11,7 @@ mod hosts;
 mod loss;
 mod network;
 mod releases;
+mod schema;
 mod ssh;
 mod supply;
 
@@ -43,6 +44,8 @@ enum Users {
     /// Requests through these nodes, the others being what is broken. What fails is counted: the fault takes away
     /// something that exists once, or a whole node.
     Counted(&'static [&'static str]),
+    /// Requests through these nodes, of which none may fail, once the platform was made ready for the fault.
+    Ready(fn(&Suite), &'static [&'static str]),
 }
 
 struct Fault {
@@ -55,7 +58,7 @@ struct Fault {
 const ONE: &[&str] = &["infra_manager1"];
 const TWO: &[&str] = &["infra_manager1", "infra_manager2"];
 
-const FAULTS: [Fault; 25] = [
+const FAULTS: [Fault; 28] = [
     Fault {
         title: "1 kill -9 in the middle of an update, then resume",
         users: Users::Everywhere,
@@ -115,7 +118,7 @@ const FAULTS: [Fault; 25] = [
     Fault { title: "21 an engine hangs", users: Users::Counted(TWO), happens: engines::hangs },
     Fault {
         title: "22 the leader dies in the middle of an update",
-        users: Users::Counted(ONE),
+        users: Users::Ready(engines::led_elsewhere, ONE),
         happens: engines::leader,
     },
     Fault {
@@ -128,7 +131,18 @@ const FAULTS: [Fault; 25] = [
         users: Users::Everywhere,
         happens: releases::other_keys,
     },
+    Fault {
+        title: "26 the schema job fails half way, and the old release does not work with what it left",
+        users: Users::Counted(&NAMES),
+        happens: schema::half,
+    },
+    Fault {
+        title: "27 the engine refuses its new configuration, with and without somebody to take it back",
+        users: Users::Counted(TWO),
+        happens: engines::refused_settings,
+    },
     Fault { title: "25 two of three are gone for good", users: Users::Counted(ONE), happens: loss::two_of_three },
+    Fault { title: "28 all machines are gone for good", users: Users::Counted(&NAMES), happens: loss::all_of_three },
 ];
 
 /// What is done to.
@@ -197,10 +211,17 @@ impl Suite {
         let (through, lossless): (&[&str], bool) = match fault.users {
             Users::Everywhere => (&NAMES, true),
             Users::Counted(names) => (names, false),
+            Users::Ready(make, names) => {
+                make(self);
+                (names, true)
+            }
         };
         let visitor = Visitor::start(through.iter().map(|n| self.host(n).address.clone()).collect());
         let seen = (fault.happens)(self);
         let (asked, failed) = visitor.stop();
+        for line in &failed {
+            say(format!("           {line}"));
+        }
         assert!(asked > 0 && (!lossless || failed.is_empty()), "{} of {asked}:\n{}", failed.len(), failed.join("\n"));
         self.sound();
         let title = fault.title.split_once(' ').map_or("", |(_, t)| t);

@@ -118,7 +118,40 @@ pub fn tell() {
         s.settled();
         assert_eq!(database.query("SELECT COUNT(*), SUM(init) FROM reemo_site.db_runs"), "1\t1");
     });
+    site.step("dumps: what was lost there is back", |s| dumps(s, &database));
     site.done();
+}
+
+/// Taken and loaded by programs in a container on the host; the server itself is not touched otherwise.
+fn dumps(site: &Site, database: &Database) {
+    const ROW: &str = "SELECT value FROM reemo_site.configuration WHERE name = 'written-by-hand'";
+    let insert = "INSERT INTO reemo_site.configuration (name, value) VALUES ('written-by-hand', 'it''s \\\\ ünïcode')";
+    database.query(insert);
+    let row = database.query(ROW);
+    assert!(row.contains("ünïcode"), "{row}");
+    let ran = site.tool.run(&["db", "backup"]).ends_with(0);
+    let name = ran.out.split_whitespace().find(|w| w.ends_with("-by-hand")).expect("its name").to_owned();
+    let file = site.fleet.control().join("external.dump").display().to_string();
+    site.tool.run(&["db", "backup", "--to", &file]).ends_with(0).says("encrypted");
+    let green = || assert_eq!(site.health("infra1", "portal.reemo.test")["status"], "OK");
+
+    database.query("DELETE FROM reemo_site.configuration; CREATE TABLE reemo_site.stray (id INT)");
+    site.tool.run(&["db", "restore", &name, "--yes"]).ends_with(0).says("stop reemo_api").says("loaded");
+    assert_eq!(database.query(ROW), row);
+    assert_eq!(database.query("SHOW TABLES FROM reemo_site LIKE 'stray'"), "", "what came later is gone");
+    green();
+    site.settled();
+
+    database.query("DROP DATABASE reemo_site; CREATE DATABASE reemo_site");
+    site.tool.run(&["db", "restore", &file, "--yes", "--without-dump"]).ends_with(0).says("loaded");
+    assert_eq!(database.query(ROW), row);
+    green();
+    site.settled();
+
+    let ran = site.tool.run(&["apply", "-t", "db", "-e", "DOCKER_VERSION_DB=2.14.0"]).ends_with(0);
+    ran.says("dump of the database");
+    site.tool.run(&["db", "list"]).ends_with(0).says("before-2.14.0");
+    assert!(database.query("SHOW TABLES FROM reemo_site LIKE 'sessions'").contains("sessions"));
 }
 
 /// Each with what is said of it; the host stays bare.
