@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use reemo_model::supply::Mode;
 use reemo_resource::host::surroundings::{Protocol, Reach, Way};
 use reemo_resource::swarm::observed::{EngineObservation, repository};
 
@@ -41,12 +42,17 @@ fn of_nodes<'a>(site: &'a Site, world: &'a World, name: &'a String) -> impl Iter
     })
 }
 
-/// To the registry, and to Docker's own packages where the site names them.
+/// To whatever images come from, and to Docker's own packages where the site names them.
 fn of_images<'a>(site: &'a Site, name: &'a String) -> impl Iterator<Item = Way> + 'a {
     let cluster = &site.clusters[&site.hosts[name].cluster];
-    let images = cluster.wanted.services.iter().filter_map(|s| registry_of(&s.image));
-    let packages = cluster.settings.repo_url.as_deref().and_then(of_url);
-    let mut all: Vec<(String, u16)> = images.chain(packages).collect();
+    let supply = &cluster.settings.supply;
+    let mut all: Vec<(String, u16)> = match (supply.mode, &supply.proxy) {
+        // This machine brings them.
+        (Mode::Offline, _) => Vec::new(),
+        (_, Some(proxy)) => proxy.url.expose_str().and_then(of_url).into_iter().collect(),
+        _ => cluster.wanted.services.iter().filter_map(|s| registry_of(&s.image)).collect(),
+    };
+    all.extend(cluster.settings.repo_url.as_deref().and_then(of_url));
     all.sort();
     all.dedup();
     all.into_iter().map(|(to, port)| Way { protocol: Protocol::Tcp, to, port })
@@ -62,7 +68,13 @@ fn registry_of(image: &str) -> Option<(String, u16)> {
 fn of_url(url: &str) -> Option<(String, u16)> {
     let (scheme, rest) = url.split_once("://")?;
     let host = rest.split('/').next()?;
-    Some(split(host.rsplit('@').next()?, if scheme == "https" { 443 } else { 80 }))
+    let usual = match scheme {
+        "https" => 443,
+        "socks5" => 1080,
+        _ => 80,
+    };
+    // Never with the login before it.
+    Some(split(host.rsplit('@').next()?, usual))
 }
 
 fn split(host: &str, usual: u16) -> (String, u16) {
