@@ -10,6 +10,12 @@ if command -v docker >/dev/null 2>&1 && docker info >/dev/null 2>&1; then
 fi
 rm -rf /etc/reemo
 [ -z "$registry" ] || rm -rf "/etc/docker/certs.d/$registry"
+# An engine that stays reaches its registry without our proxy from its next start on.
+if [ -e /etc/systemd/system/docker.service.d/reemo-proxy.conf ]; then
+  rm -f /etc/systemd/system/docker.service.d/reemo-proxy.conf /etc/docker/reemo-proxy.env
+  rmdir /etc/systemd/system/docker.service.d 2>/dev/null
+  systemctl daemon-reload
+fi
 
 # The engine goes only where it was asked for with INSTALL_DOCKER.
 if [ "$engine" = yes ]; then

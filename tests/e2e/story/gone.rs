@@ -21,7 +21,7 @@ const PACKAGE_DATABASE: [&str; 9] = [
 /// Step 16.
 pub fn as_they_were(stage: &Stage) {
     let (fleet, tool) = (&stage.fleet, &stage.tool);
-    tool.run(&["reset"]).ends_with(5).says("--yes");
+    tool.run(&["reset"]).ends_with(8).says("--yes");
     fleet.sh(&fleet.hosts[0], "docker service inspect reemo_portal >/dev/null");
 
     tool.run(&["reset", "--yes", "-e", "INSTALL_DOCKER=true"]).ends_with(0).says("infra_manager3: clean");
