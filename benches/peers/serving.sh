@@ -73,6 +73,7 @@ deploy() { # a specification
     if [ "$(jq -r .TaskTemplate.RestartPolicy.Condition "$1.filled")" = none ]; then
       state=$(tasks "$name" | jq -r '[.[].Status.State] | if index("complete") then "complete" else "no" end')
       [ "$state" != complete ] || return 0
+      [ -z "$(tasks "$name" | jq -r '.[] | select(.Status.State == "failed") | .ID')" ] || { echo "error: $name failed" >&2; exit 1; }
     elif [ "$(tasks "$name" | jq '[.[] | select(.Status.State == "running" and .DesiredState == "running")] | length')" = "$want" ]; then
       since=${since:-$(date +%s%N)}
       # The monitor window of all of them.
@@ -92,7 +93,7 @@ done
 healthy() { # an address
   local green=0
   while [ "$green" -lt 12 ]; do
-    if curl --silent --insecure --max-time 15 "https://$1/api/healthcheck" | grep -q '^{"status":"OK"'; then green=$((green + 1)); else green=0; sleep 0.4; fi
+    if curl --silent --insecure --max-time 15 "https://$1/api/healthcheck" | jq -e '.status == "OK"' >/dev/null 2>&1; then green=$((green + 1)); else green=0; sleep 0.4; fi
   done
 }
 pids=()
