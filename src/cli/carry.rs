@@ -16,6 +16,8 @@ use sha2::{Digest, Sha256};
 use super::prepare::Exit;
 use crate::engine::dump::{self, Kept, PIECE};
 use crate::engine::fault::Fault;
+use crate::engine::files::hex;
+use crate::engine::part;
 
 fn stream(key: &Secret, salt: &[u8; SALT]) -> Result<Stream, Exit> {
     Stream::new(key.expose(), salt).ok_or_else(|| Exit::failed("the cipher cannot be had"))
@@ -29,9 +31,7 @@ fn wrong(path: &Path, why: &dyn std::fmt::Display) -> Exit {
 /// name only once it is whole.
 pub async fn bring(host: &dyn Host, kept: &Kept, to: &Path, passphrase: &Passphrase) -> Result<(), Exit> {
     let key = passphrase.open()?;
-    let mut name = to.file_name().unwrap_or_default().to_os_string();
-    name.push(".part");
-    let part = to.with_file_name(name);
+    let part = part::name(to);
     let done = write(host, kept, &part, &key).await;
     if done.is_err() {
         let _ = std::fs::remove_file(&part);
@@ -156,8 +156,4 @@ impl Carried {
         dump::keep(host, &kept).await?;
         Ok(kept)
     }
-}
-
-fn hex(sum: Sha256) -> String {
-    sum.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }

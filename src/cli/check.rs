@@ -4,12 +4,8 @@ use serde_json::Value;
 
 use super::args::{CheckArgs, OutputArgs};
 use super::nagios::Nagios;
-use super::output;
 use super::prepare::{self, Exit};
-use super::status;
-use crate::engine::apply::probes;
-use crate::engine::fleet::Fleet;
-use crate::engine::graph;
+use super::{look, output, status};
 
 /// Runs it.
 pub async fn run(args: &CheckArgs) -> Result<u8, Exit> {
@@ -41,12 +37,10 @@ struct Seen {
 
 async fn look(args: &CheckArgs) -> Result<Seen, Exit> {
     let ready = prepare::read(&args.inventory, &args.connect)?;
-    let graph = graph::compile(&ready.site).map_err(|e| Exit::invalid(e.to_string()))?;
-    let mut fleet = Fleet::connect(&ready.site, probes(&ready.site, &graph), args.connect.forks).await;
-    let world = fleet.first_look(&ready.site).await?;
-    let document = status::document(&ready.site, &fleet, &world).await;
-    let unreachable: Vec<String> = fleet.unreachable.keys().cloned().collect();
-    let unread = (fleet.hosts().count() == 0).then(|| format!("no host answers ({})", unreachable.join(", ")));
+    let there = look::look(&ready.site, args.connect.forks).await?;
+    let document = status::document(&ready.site, &there.fleet, &there.world).await;
+    let unreachable: Vec<String> = there.fleet.unreachable.keys().cloned().collect();
+    let unread = (there.fleet.hosts().count() == 0).then(|| format!("no host answers ({})", unreachable.join(", ")));
     Ok(Seen { document, unreachable, unread })
 }
 

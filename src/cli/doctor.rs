@@ -5,31 +5,26 @@ use reemo_ui::{Cell, Paint, Table, Tone};
 use serde_json::json;
 
 use super::args::{Format, StatusArgs};
+use super::look::look;
 use super::output;
 use super::prepare::{self, Exit};
-use crate::engine::apply::{exit, probes};
+use crate::engine::apply::exit;
 use crate::engine::doctor::{self, Row, State};
-use crate::engine::fleet::Fleet;
-use crate::engine::graph;
 
 /// Runs it. Code 2 if something keeps a platform from working; warnings alone end with 0.
 pub async fn run(args: &StatusArgs) -> Result<u8, Exit> {
     let ready = prepare::read(&args.inventory, &args.connect)?;
-    let graph = graph::compile(&ready.site).map_err(|e| Exit::invalid(e.to_string()))?;
-    let mut fleet = Fleet::connect(&ready.site, probes(&ready.site, &graph), args.connect.forks).await;
-    let world = fleet.first_look(&ready.site).await?;
-    let seen = doctor::look(&ready.site, &fleet, &world, Timestamp::now().as_second()).await?;
+    let looked = look(&ready.site, args.connect.forks).await?;
+    let seen = doctor::look(&ready.site, &looked.fleet, &looked.world, Timestamp::now().as_second()).await?;
     let rows = doctor::examine(&seen);
     let mut printer = output::printer(&args.output);
     match args.output.format {
         Format::Text => printer.print(&in_text(&rows, printer.out)),
         _ => printer.print(&json!({"schema": 1, "rows": rows}).to_string()),
     }
-    for (host, error) in &fleet.unreachable {
-        printer.error(&format!("{host}: {}", error.message), &error.hint);
-    }
+    let unreachable = looked.say_unreachable(&mut printer);
     Ok(match rows.iter().map(|r| r.state).max() {
-        _ if !fleet.unreachable.is_empty() => exit::UNREACHABLE,
+        _ if unreachable => exit::UNREACHABLE,
         Some(State::Problem) => exit::FAILED,
         _ => exit::OK,
     })

@@ -6,12 +6,12 @@ use reemo_transport::Command;
 use serde_json::json;
 
 use super::args::{Format, LockAction, LockArgs};
+use super::look::{Looked, look};
 use super::prepare::{self, Exit};
 use super::{output, state};
-use crate::engine::apply::{exit, probes, worse};
+use crate::engine::apply::{exit, worse};
 use crate::engine::fault::Fault;
 use crate::engine::fleet::Fleet;
-use crate::engine::graph;
 use crate::engine::lock::{Holder, Timing, files, managers, raft};
 use crate::engine::owner::Owner;
 use crate::engine::site::Site;
@@ -20,15 +20,10 @@ use crate::engine::world::World;
 /// Runs it.
 pub async fn run(args: &LockArgs) -> Result<u8, Exit> {
     let ready = prepare::read(&args.inventory, &args.connect)?;
-    let graph = graph::compile(&ready.site).map_err(|e| Exit::invalid(e.to_string()))?;
-    let mut fleet = Fleet::connect(&ready.site, probes(&ready.site, &graph), args.connect.forks).await;
-    let world = fleet.first_look(&ready.site).await?;
+    let looked = look(&ready.site, args.connect.forks).await?;
     let mut printer = output::printer(&args.output);
-    let mut code = exit::OK;
-    for (host, error) in &fleet.unreachable {
-        printer.error(&format!("{host}: {}", error.message), &error.hint);
-        code = exit::UNREACHABLE;
-    }
+    let mut code = if looked.say_unreachable(&mut printer) { exit::UNREACHABLE } else { exit::OK };
+    let Looked { fleet, world, .. } = looked;
     let mut found = Vec::new();
     for cluster in ready.site.clusters.keys() {
         let result = match args.action {

@@ -22,6 +22,7 @@ mod initial;
 mod inventory;
 mod load;
 mod lock;
+mod look;
 mod lookup;
 mod nagios;
 mod once;

@@ -10,12 +10,11 @@ use reemo_transport::{Command, Host};
 
 use super::args::ResetArgs;
 use super::confirm::confirm;
+use super::look::{Looked, look};
 use super::output;
 use super::prepare::{self, Exit, Ready};
-use crate::engine::apply::probes;
 use crate::engine::fault::Fault;
 use crate::engine::fleet::Fleet;
-use crate::engine::graph;
 use crate::engine::record;
 use crate::engine::world::World;
 
@@ -29,15 +28,10 @@ pub async fn run(args: &ResetArgs) -> Result<u8, Exit> {
     let hosts: Vec<&str> = ready.site.run_hosts().map(String::as_str).collect();
     let data = if args.delete_data { "AND ITS DATA " } else { "" };
     confirm(args.yes, &format!("Remove the platform {data}from {}", hosts.join(", ")))?;
-    let graph = graph::compile(&ready.site).map_err(|e| Exit::invalid(e.to_string()))?;
-    let mut fleet = Fleet::connect(&ready.site, probes(&ready.site, &graph), args.connect.forks).await;
-    let world = fleet.first_look(&ready.site).await?;
+    let looked = look(&ready.site, args.connect.forks).await?;
     let mut printer = output::printer(&args.output);
-    let mut code = 0;
-    for (host, error) in &fleet.unreachable {
-        printer.error(&format!("{host}: {}", error.message), &error.hint);
-        code = 4;
-    }
+    let mut code = if looked.say_unreachable(&mut printer) { 4 } else { 0 };
+    let Looked { fleet, world, .. } = looked;
     for cluster in ready.site.clusters.keys() {
         match objects(&ready, &fleet, &world, cluster).await {
             Ok(removed) => printer.print(&format!("{cluster}: {removed} objects removed from the Swarm")),

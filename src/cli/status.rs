@@ -9,31 +9,26 @@ use reemo_ui::{Cell, Paint, Table, Tone, health_tree};
 use serde_json::{Value, json};
 
 use super::args::{Format, StatusArgs};
+use super::look::look;
 use super::output;
 use super::prepare::{self, Exit};
-use crate::engine::apply::probes;
 use crate::engine::fleet::Fleet;
+use crate::engine::health;
 use crate::engine::rollback::{is_job, wanted};
 use crate::engine::site::Site;
 use crate::engine::world::World;
-use crate::engine::{graph, health};
 
 /// Runs it.
 pub async fn run(args: &StatusArgs) -> Result<u8, Exit> {
     let ready = prepare::read(&args.inventory, &args.connect)?;
-    let graph = graph::compile(&ready.site).map_err(|e| Exit::invalid(e.to_string()))?;
-    let mut fleet = Fleet::connect(&ready.site, probes(&ready.site, &graph), args.connect.forks).await;
-    let world = fleet.first_look(&ready.site).await?;
-    let document = document(&ready.site, &fleet, &world).await;
+    let looked = look(&ready.site, args.connect.forks).await?;
+    let document = document(&ready.site, &looked.fleet, &looked.world).await;
     let mut printer = output::printer(&args.output);
     match args.output.format {
         Format::Text => printer.print(&in_text(&document, printer.out)),
         _ => printer.print(&document.to_string()),
     }
-    for (host, error) in &fleet.unreachable {
-        printer.error(&format!("{host}: {}", error.message), &error.hint);
-    }
-    Ok(if fleet.unreachable.is_empty() { 0 } else { 4 })
+    Ok(if looked.say_unreachable(&mut printer) { 4 } else { 0 })
 }
 
 /// What is there, as `--format json` prints it.

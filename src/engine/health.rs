@@ -61,9 +61,13 @@ pub async fn ask(host: &Arc<dyn Host>, url: Option<&str>) -> Result<Health, Faul
 
 /// The host name in `PORTAL_URL`, which may be a bare name.
 fn name_of(url: Option<&str>) -> &str {
-    let Some(url) = url else { return ANY_NAME };
+    url.map(host_in).filter(|n| !n.is_empty()).unwrap_or(ANY_NAME)
+}
+
+/// `portal.example` of `https://portal.example:8443/`, and of the bare name.
+pub(super) fn host_in(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split(['/', ':']).next().filter(|n| !n.is_empty()).unwrap_or(ANY_NAME)
+    rest.split(['/', ':']).next().unwrap_or_default()
 }
 
 async fn get(host: &Arc<dyn Host>, name: &str) -> Result<(u16, Vec<u8>), Fault> {

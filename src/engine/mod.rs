@@ -28,6 +28,7 @@ mod nodes;
 pub mod observe;
 pub mod order;
 pub mod owner;
+pub mod part;
 pub mod pause;
 pub mod phases;
 pub mod preflight;

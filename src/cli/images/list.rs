@@ -6,33 +6,28 @@ use reemo_ui::{Cell, Table, Tone};
 use serde_json::json;
 
 use crate::cli::args::{ApplyArgs, Format};
+use crate::cli::look::look;
 use crate::cli::output;
 use crate::cli::prepare::{self, Exit};
-use crate::engine::apply::{exit, probes};
-use crate::engine::fleet::Fleet;
-use crate::engine::graph;
+use crate::engine::apply::exit;
 use crate::engine::images::inventory::{Row, rows};
 
 /// Runs it.
 pub async fn run(args: &ApplyArgs) -> Result<u8, Exit> {
     let ready = prepare::read(&args.inventory, &args.connect)?;
-    let graph = graph::compile(&ready.site).map_err(|e| Exit::invalid(e.to_string()))?;
-    let mut fleet = Fleet::connect(&ready.site, probes(&ready.site, &graph), args.connect.forks).await;
-    let world = fleet.first_look(&ready.site).await?;
-    let rows: Vec<Row> = rows(&ready.site, &graph, &world)
+    let looked = look(&ready.site, args.connect.forks).await?;
+    let rows: Vec<Row> = rows(&ready.site, &looked.graph, &looked.world)
         .into_iter()
         .filter(|r| ready.site.hosts.get(&r.host).is_some_and(|h| h.in_run))
         .collect();
     show(args, &rows);
     let mut printer = output::printer(&args.output);
-    for (host, error) in &fleet.unreachable {
-        printer.error(&format!("{host}: {}", error.message), &error.hint);
-    }
+    let unreachable = looked.say_unreachable(&mut printer);
     let missing = rows.iter().any(|r| r.present == Some(false));
-    Ok(match (fleet.unreachable.is_empty(), missing && args.detailed_exitcode) {
-        (false, _) => exit::UNREACHABLE,
-        (true, true) => exit::PENDING,
-        (true, false) => exit::OK,
+    Ok(match (unreachable, missing && args.detailed_exitcode) {
+        (true, _) => exit::UNREACHABLE,
+        (false, true) => exit::PENDING,
+        (false, false) => exit::OK,
     })
 }
 

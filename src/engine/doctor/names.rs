@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::{Row, Seen, State};
+use crate::engine::health::host_in;
 use crate::engine::site::Site;
 
 /// How long a name may take.
@@ -18,7 +19,7 @@ pub async fn resolved(site: &Site) -> BTreeMap<String, Vec<IpAddr>> {
     let ask = |name: &String| {
         let name = name.clone();
         async move {
-            let found = tokio::time::timeout(LIMIT, tokio::net::lookup_host((host_of(&name).to_owned(), 443))).await;
+            let found = tokio::time::timeout(LIMIT, tokio::net::lookup_host((host_in(&name).to_owned(), 443))).await;
             let mut found: Vec<IpAddr> =
                 found.ok().and_then(Result::ok).into_iter().flatten().map(|a| a.ip()).collect();
             found.sort();
@@ -29,13 +30,6 @@ pub async fn resolved(site: &Site) -> BTreeMap<String, Vec<IpAddr>> {
     join_all(names.into_iter().map(ask)).await.into_iter().collect()
 }
 
-/// `portal.example` of `https://portal.example:8443/`.
-fn host_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let host = rest.split('/').next().unwrap_or(rest);
-    host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(name, _)| name)
-}
-
 /// The whole set against the nodes: an address that is none of theirs is a balancer, or a mistake.
 pub fn portal(seen: &Seen<'_>) -> Vec<Row> {
     let mut all = Vec::new();
@@ -43,7 +37,7 @@ pub fn portal(seen: &Seen<'_>) -> Vec<Row> {
         let Some(url) = &wanted.settings.portal_url else { continue };
         let found = seen.portals.get(url).map(Vec::as_slice).unwrap_or_default();
         if found.is_empty() {
-            let said = format!("{} has no address on this machine", host_of(url));
+            let said = format!("{} has no address on this machine", host_in(url));
             all.push(Row::new(
                 "portal",
                 cluster,
@@ -67,40 +61,30 @@ pub fn portal(seen: &Seen<'_>) -> Vec<Row> {
             .filter(|(_, own)| !own.iter().any(|a| found.contains(a)))
             .map(|(name, _)| name.as_str())
             .collect();
-        match (foreign.is_empty(), absent.is_empty()) {
-            (true, true) => all.push(Row::ok("portal", cluster)),
+        let (name, foreign_list) = (host_in(url), foreign.join(", "));
+        let (state, said, remedy) = match (foreign.is_empty(), absent.is_empty()) {
+            (true, true) => {
+                all.push(Row::ok("portal", cluster));
+                continue;
+            }
             // All of it elsewhere: a balancer stands before the nodes.
-            (false, false) if absent.len() == nodes.len() => {
-                let said = format!("{} is {}, none of the nodes", host_of(url), foreign.join(", "));
-                all.push(Row::new(
-                    "portal",
-                    cluster,
-                    State::Unknown,
-                    said,
-                    "right if that is a balancer before them; it is not asked",
-                ));
-            }
-            (false, _) => {
-                let said = format!("{} is also {}, none of the nodes", host_of(url), foreign.join(", "));
-                all.push(Row::new(
-                    "portal",
-                    cluster,
-                    State::Problem,
-                    said,
-                    "take the address out of the name, or put the node into the inventory",
-                ));
-            }
-            (true, false) => {
-                let said = format!("{} does not lead to {}", host_of(url), absent.join(", "));
-                all.push(Row::new(
-                    "portal",
-                    cluster,
-                    State::Warning,
-                    said,
-                    "add an A or AAAA record for each node that serves the portal",
-                ));
-            }
-        }
+            (false, false) if absent.len() == nodes.len() => (
+                State::Unknown,
+                format!("{name} is {foreign_list}, none of the nodes"),
+                "right if that is a balancer before them; it is not asked",
+            ),
+            (false, _) => (
+                State::Problem,
+                format!("{name} is also {foreign_list}, none of the nodes"),
+                "take the address out of the name, or put the node into the inventory",
+            ),
+            (true, false) => (
+                State::Warning,
+                format!("{name} does not lead to {}", absent.join(", ")),
+                "add an A or AAAA record for each node that serves the portal",
+            ),
+        };
+        all.push(Row::new("portal", cluster, state, said, remedy));
     }
     all
 }
@@ -113,7 +97,7 @@ mod tests {
     fn the_name_alone() {
         for url in ["portal.example", "portal.example:8443", "https://portal.example/", "https://portal.example:443/x"]
         {
-            assert_eq!(host_of(url), "portal.example");
+            assert_eq!(host_in(url), "portal.example");
         }
     }
 }

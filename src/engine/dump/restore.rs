@@ -116,7 +116,8 @@ impl Run {
         let op = json!({"op": "load", "path": kept.name});
         self.still_ours(&source.cluster).await?;
         self.safety.journal.step(of, op, load(&*host, kept, &source.dump)).await.map_err(|fault| {
-            Fault::failed(format!("the dump {} could not be loaded: {}", kept.name, fault.last_word())).lines(fault.last_lines).hint(
+            let cause = format!("the dump {} could not be loaded: {}", kept.name, fault.last_word());
+            Fault::failed(cause).lines(fault.last_lines).hint(
                 "what works with the database is stopped, and users see the maintenance page. Correct the cause, then \
                  load it (or another) again; `reemo-infra db list` names them, the newest is what was there before",
             )

@@ -9,6 +9,7 @@ use reemo_model::bundle::{Bundle, CHECKSUM, DESCRIPTION, blob_path};
 use sha2::{Digest, Sha256};
 
 use super::tar::BLOCK;
+use crate::engine::files::hex;
 
 /// Longest description that is read, in bytes.
 const LONGEST: u64 = 16 * 1024 * 1024;
@@ -22,11 +23,6 @@ pub struct Archive {
     pub bundle: Bundle,
     /// Offset and length of each file in it, by path.
     at: BTreeMap<String, (u64, u64)>,
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(sum: Sha256) -> String {
-    sum.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 impl Archive {

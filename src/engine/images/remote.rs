@@ -10,10 +10,9 @@ use oci_client::secrets::RegistryAuth as Login;
 use oci_client::{Client, Reference, RegistryOperation};
 use reemo_model::op::RegistryAuth;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-use super::archive::hex;
 use crate::engine::fault::Fault;
+use crate::engine::files::sha256;
 
 /// Types of manifests we can carry; lists of them last.
 pub const MANIFESTS: [&str; 4] = [
@@ -58,9 +57,7 @@ impl Manifest {
 
 /// `sha256:…` of some bytes.
 pub fn digest_of(bytes: &[u8]) -> String {
-    let mut sum = Sha256::new();
-    sum.update(bytes);
-    format!("sha256:{}", hex(sum))
+    format!("sha256:{}", sha256(bytes))
 }
 
 /// A reference as the client wants it.

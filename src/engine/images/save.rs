@@ -11,10 +11,12 @@ use reemo_model::bundle::{Bundle, CHECKSUM, DESCRIPTION, Image, Layer, Package, 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::archive::{Archive, hex};
+use super::archive::Archive;
 use super::remote::{Manifest, Remote, digest_of, reference};
 use super::tar;
 use crate::engine::fault::Fault;
+use crate::engine::files::hex;
+use crate::engine::part;
 
 /// A blob is asked for so often before it counts as not to be had.
 const TRIES: u32 = 3;
@@ -65,9 +67,7 @@ pub async fn save(
         packages,
         blobs: lengths,
     };
-    let mut name = to.file_name().unwrap_or_default().to_os_string();
-    name.push(".part");
-    let part = to.with_file_name(name);
+    let part = part::name(to);
     let done = async {
         write(remote, &bundle, &blobs, &files, &part, say).await?;
         let written = Archive::open(&part).and_then(|a| a.verify());

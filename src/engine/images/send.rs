@@ -13,9 +13,10 @@ use reemo_transport::{Command, Docker, Host, Output};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::archive::{Archive, hex};
+use super::archive::Archive;
 use super::{save, tar};
 use crate::engine::fault::Fault;
+use crate::engine::files::hex;
 
 const SCRIPT: &str = include_str!("script.sh");
 /// Where a host keeps what has not been loaded yet.

@@ -73,13 +73,11 @@ pub struct Surroundings {
     pub upgrades: Upgrades,
     /// Its certificate as a node of its Swarm, PEM; empty: it is none.
     pub node_certificate: String,
-    /// Hosts that its packages come from, `name:port`.
-    pub package_sources: Vec<String>,
     /// What it can reach. A way that is missing could not be tried (no bash).
     pub reached: BTreeMap<Way, Reach>,
 }
 
-/// The lists of networks and repositories; upgrades as apt and dnf are told of them.
+/// Its networks; upgrades as apt and dnf are told of them.
 const AROUND: &str = r#"ip -o -4 route show scope link 2>/dev/null | sed 's/^/route\t/'
 ip -o -6 route show 2>/dev/null | grep -E '^[0-9a-f:]+/[0-9]+ dev ' | grep -v '^fe80' | sed 's/^/route\t/'
 if command -v unattended-upgrade >/dev/null 2>&1; then
@@ -91,7 +89,6 @@ if systemctl -q is-enabled "$x" 2>/dev/null; then printf 'dnf\t%s\n' "$x"; fi
 done
 fi
 grep -shE '^(apply_updates|excludepkgs|exclude)[ =]' /etc/dnf/automatic.conf /etc/dnf/dnf.conf | sed 's/^/conf\t/'
-grep -rshoE '(^deb |^URIs:|^baseurl=|^mirrorlist=|^metalink=).*' /etc/apt/sources.list /etc/apt/sources.list.d /etc/yum.repos.d | grep -oE 'https?://[^/ ]+' | sort -u | head -n 8 | sed 's/^/source\t/'
 if [ -r /var/lib/docker/swarm/certificates/swarm-node.crt ]; then sed 's/^/cert\t/' /var/lib/docker/swarm/certificates/swarm-node.crt; fi
 exit 0
 "#;
@@ -144,7 +141,6 @@ impl Surroundings {
                 "apt" | "conf" if names_engine(rest) => kept_back = true,
                 "conf" if rest.starts_with("apply_updates") => applies = rest.contains("yes"),
                 "dnf" => dnf = true,
-                "source" => found.package_sources.extend(authority(rest)),
                 "cert" => found.node_certificate.extend([rest, "\n"]),
                 "reach" => found.reached.extend(tried(rest)),
                 _ => {}
@@ -172,17 +168,6 @@ fn network(route: &str) -> Option<IpNet> {
     // A single address is written without a length.
     let parsed = network.parse().ok().or_else(|| network.parse::<IpAddr>().ok().map(IpNet::from));
     parsed.filter(|_| !own)
-}
-
-/// `https://deb.debian.org` → `deb.debian.org:443`.
-fn authority(url: &str) -> Option<String> {
-    let (port, rest) = match url.split_once("://")? {
-        ("https", rest) => (443, rest),
-        (_, rest) => (80, rest),
-    };
-    let name = rest.rsplit('@').next()?;
-    let has_port = name.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    Some(if has_port { name.to_owned() } else { format!("{name}:{port}") })
 }
 
 fn tried(line: &str) -> Option<(Way, Reach)> {
@@ -244,10 +229,9 @@ mod tests {
     #[test]
     fn what_was_tried() {
         let found = told(
-            "source\thttps://download.docker.com\nsource\thttp://mirror.example:8080\n",
+            "",
             "reach\ttcp\t10.0.0.2\t2377\topen\nreach\tudp\t10.0.0.2\t4789\tsilent\nreach\ttcp\tno.example\t443\tno-name\n",
         );
-        assert_eq!(found.package_sources, ["download.docker.com:443", "mirror.example:8080"]);
         let reach: Vec<Reach> = found.reached.values().copied().collect();
         assert_eq!(reach, [Reach::Open, Reach::NoName, Reach::Silent]);
     }
