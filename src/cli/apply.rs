@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use reemo_model::catalogue::Stage;
 use reemo_model::event::{Event, Sink};
-use reemo_resource::swarm::SITE;
 use reemo_resource::swarm::observed::text;
+use reemo_resource::swarm::{GENERATION, SITE};
 use reemo_ui::Ui;
 
 use super::args::{ApplyArgs, MaintenanceArgs, Switch};
 use super::prepare::{self, Exit, Ready};
 use super::{output, recipe, saved, signals, state};
 use crate::engine::apply::{Ask, Review, exit, probes, refused, run_on};
+use crate::engine::data;
 use crate::engine::fleet::Fleet;
 use crate::engine::graph::{self, TaskGraph};
 use crate::engine::images::whole;
@@ -22,7 +23,6 @@ use crate::engine::interrupt::Signal;
 use crate::engine::journal::{Began, Entry, Journal};
 use crate::engine::lock::{Timing, Wish};
 use crate::engine::owner::Owner;
-use crate::engine::preflight::data_marker;
 use crate::engine::reach;
 use crate::engine::run::Options;
 use crate::engine::safety::Safety;
@@ -206,7 +206,7 @@ fn first_certificates(ready: &mut Ready, world: &World, look_only: bool) -> Resu
         return Ok(());
     }
     // Passwords and certificates of a platform come from that folder: without it its data is of no use.
-    let holds = |v: &HostView| v.seen.as_ref().and_then(data_marker) == Some(true) || v.engine_trouble.is_some();
+    let holds = |v: &HostView| v.seen.as_ref().and_then(data::found) == Some(true) || v.engine_trouble.is_some();
     if let Some((host, _)) = world.hosts.iter().find(|(_, v)| holds(v)) {
         return Err(Exit::refused(
             format!(
@@ -221,8 +221,22 @@ fn first_certificates(ready: &mut Ready, world: &World, look_only: bool) -> Resu
     ready.rebuild()
 }
 
-/// A platform made with another certificates folder would have all its certificates and passwords replaced.
+/// A platform made with another certificates folder would have all its certificates and passwords replaced; one made with
+/// newer roles would lose what they brought.
 pub fn same_site(ready: &Ready, world: &World) -> Result<(), Exit> {
+    for (cluster, swarm) in &world.swarms {
+        let there = swarm.generation();
+        if there > GENERATION {
+            return Err(Exit::refused(
+                format!(
+                    "{cluster} was applied with newer roles (generation {there}) than this tool has ({GENERATION}): it would \
+                     take back what they brought"
+                ),
+                "use the reemo-infra that applied it last, or a newer one (`reemo-infra --version` on the machine it was \
+                 applied from)",
+            ));
+        }
+    }
     if ready.pki.store.is_provisional() {
         return Ok(());
     }

@@ -1,5 +1,6 @@
 //! The command line. Flags keep Ansible's letters.
 
+mod adopt;
 mod certs;
 mod db;
 mod hand;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use reemo_model::catalogue::Span;
 
+pub use self::adopt::AdoptArgs;
 pub use self::certs::{CertsAction, CertsArgs};
 pub use self::db::{DbAction, DbArgs};
 pub use self::hand::HandArgs;
@@ -55,6 +57,8 @@ pub enum Command {
     Lock(LockArgs),
     /// When certificates end: a list, or one line and an exit code for supervision.
     Certs(CertsArgs),
+    /// A platform of the Ansible role: what going on with it would mean; with --yes, take it over without a restart.
+    Adopt(AdoptArgs),
     /// Put services back to what they were before a run.
     Rollback(RollbackArgs),
     /// Dump the database, list dumps, put one back.

@@ -36,8 +36,19 @@ impl ByHand {
     /// Reads, connects, looks. `command`: its name, as the lock and the journal say it. `quiet`: it changes nothing that
     /// others must know of, and leaves no journal.
     pub async fn begin(command: &str, given: &HandArgs, argv: &[String], quiet: bool) -> Result<ByHand, Exit> {
-        let started = Instant::now();
         let ready = prepare::read(&given.inventory, &given.connect)?;
+        ByHand::with(command, given, argv, quiet, ready).await
+    }
+
+    /// The same with what was read already.
+    pub async fn with(
+        command: &str,
+        given: &HandArgs,
+        argv: &[String],
+        quiet: bool,
+        ready: Ready,
+    ) -> Result<ByHand, Exit> {
+        let started = Instant::now();
         let graph = graph::compile(&ready.site).map_err(|e| Exit::invalid(e.to_string()))?;
         let run_id = state::run_id();
         let folder = state::folder(&run_id)?;

@@ -168,6 +168,7 @@ fn parts(command: &mut Command) -> (Option<&mut InventoryOptions>, Option<&mut C
         Command::Maintenance(a) => (Some(&mut a.apply.inventory), Some(&mut a.apply.connect)),
         Command::Check(a) => (Some(&mut a.inventory), Some(&mut a.connect)),
         Command::Db(a) => (Some(&mut a.hand.inventory), Some(&mut a.hand.connect)),
+        Command::Adopt(a) => (Some(&mut a.hand.inventory), Some(&mut a.hand.connect)),
         Command::Rollback(a) => (Some(&mut a.hand.inventory), Some(&mut a.hand.connect)),
         Command::Lock(a) => (Some(&mut a.inventory), Some(&mut a.connect)),
         Command::Status(a) | Command::Doctor(a) => (Some(&mut a.inventory), Some(&mut a.connect)),

@@ -1,5 +1,6 @@
 //! The commands: one file each.
 
+mod adopt;
 pub mod apply;
 pub mod args;
 mod by_hand;
@@ -67,6 +68,7 @@ pub async fn main(cli: Cli, argv: Vec<String>) -> u8 {
         Command::Images(args) => images::run(args, &argv).await,
         Command::Maintenance(args) => apply::maintenance(args, &argv).await,
         Command::Db(args) => db::run(args, &argv).await,
+        Command::Adopt(args) => adopt::run(args, &argv).await,
         Command::Rollback(args) => rollback::run(args, &argv).await,
         Command::Lock(args) => lock::run(args).await,
         Command::Runs(args) => runs::run(args),

@@ -247,11 +247,18 @@ fn database(variables: &Variables<'_>, store: &Store) -> Result<Json, Diagnostic
     let port = variables.text("DB_PORT")?.unwrap_or_else(|| "3306".to_owned());
     match given.len() {
         0 => {
-            let password = store.generated("mysql_user");
+            let password = |variable: &str, generated: &str| -> Result<String, Diagnostic> {
+                let made = || store.generated(generated).expose_str().unwrap_or_default().to_owned();
+                Ok(variables.text(variable)?.unwrap_or_else(made))
+            };
+            let name = |variable: &str| -> Result<String, Diagnostic> {
+                Ok(variables.text(variable)?.unwrap_or_else(|| INTERNAL_DATABASE.to_owned()))
+            };
             Ok(json!({
                 "internal": true, "host": "reemo_mysql", "port": "3306",
-                "name": INTERNAL_DATABASE, "user": INTERNAL_DATABASE,
-                "password": password.expose_str().unwrap_or_default(),
+                "name": name("DB_INTERNAL_NAME")?, "user": name("DB_INTERNAL_USER")?,
+                "password": password("DB_INTERNAL_USER_PASSWORD", "mysql_user")?,
+                "root_password": password("DB_INTERNAL_ROOT_PASSWORD", "mysql_root")?,
             }))
         }
         5 => Ok(json!({
@@ -319,6 +326,14 @@ fn gluster(variables: &Variables<'_>, shape: &ClusterShape, wanted: &Wanted) -> 
         let help = "with two, neither could tell whether the other is gone or only out of reach: say `local`, add a server, \
                     or replicate /opt/reemo yourself and say `replicated`";
         return Err(variables.wrong("DB_STORAGE", why).help(help));
+    }
+    let data = variables.text("DB_DATA_DIR")?.unwrap_or_default();
+    if internal && asked && !data.starts_with("/opt/reemo/") {
+        let why =
+            format!("{}: with DB_STORAGE `gluster` the volume is /opt/reemo, and `{data}` is not on it", shape.name);
+        return Err(variables
+            .wrong("DB_DATA_DIR", why)
+            .help("leave DB_DATA_DIR out, or name a directory below /opt/reemo"));
     }
     Ok(internal && asked)
 }

@@ -123,7 +123,7 @@ impl Run {
     }
 
     /// After the operator's ^C nothing new is begun.
-    fn may_begin(&self) -> Result<(), Fault> {
+    pub(super) fn may_begin(&self) -> Result<(), Fault> {
         match self.safety.interrupt.signal() {
             None => Ok(()),
             Some(signal) => Err(Fault::interrupted(signal.name())),

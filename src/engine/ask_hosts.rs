@@ -6,9 +6,9 @@ use reemo_resource::host::{Directory, File, HostResource, Wanted, gluster_probe,
 use reemo_resource::os::FAMILIES;
 use reemo_resource::probe::Probe;
 
+use super::data;
 use super::evaluate::repository_file;
 use super::graph::TaskGraph;
-use super::preflight::DATA_MARKER;
 use super::site::Site;
 use super::storage;
 use super::task::What;
@@ -37,7 +37,10 @@ pub fn probes(site: &Site, graph: &TaskGraph) -> BTreeMap<String, Vec<Probe>> {
                     list.push(HostResource::File(repository_file(file.path, file.content)));
                 }
             }
-            What::Preflight => list.push(HostResource::File(File { path: DATA_MARKER.into(), wanted: Wanted::Absent })),
+            What::Preflight => {
+                let path = data::marker(&site.clusters[&task.cluster]);
+                list.push(HostResource::File(File { path, wanted: Wanted::Absent }));
+            }
             What::StorageUnit => list.push(HostResource::File(File {
                 path: format!("/etc/systemd/system/{}", storage::UNIT),
                 wanted: Wanted::Present { content: "".into(), mode: 0o644, owner: "root:root".into() },

@@ -11,6 +11,7 @@ use reemo_resource::swarm::observed::{at, text};
 use reemo_resource::swarm::{DATA_NODE, INITIALISED, MANAGED, database, network, node, service};
 use serde_json::json;
 
+use super::data;
 use super::external;
 use super::fault::Fault;
 use super::guard::DAEMON;
@@ -75,7 +76,7 @@ impl View<'_> {
             What::Record => self.record(task),
             What::Service(wanted) => self.in_swarm(task, |there| {
                 let input = self.input(task, wanted, there);
-                schema::gate(&input).unwrap_or_else(|| input.diff())
+                schema::gate(&input).or_else(|| data::gate(&input)).unwrap_or_else(|| input.diff())
             }),
             What::Surplus => self.surplus(task),
             What::Health => Verdict::Unchanged,
@@ -207,7 +208,7 @@ impl View<'_> {
     }
 
     fn holds_data(&self, host: &str) -> bool {
-        let marker = self.world.hosts.get(host).and_then(|v| v.seen.as_ref()).and_then(preflight::data_marker);
+        let marker = self.world.hosts.get(host).and_then(|v| v.seen.as_ref()).and_then(data::found);
         marker.unwrap_or(false)
     }
 
@@ -246,7 +247,7 @@ impl View<'_> {
 
     /// The database is never started on an empty directory while its data is elsewhere, or gone.
     fn data_is_there(&self, task: &Task, host: &str, holders: &[&String]) -> Verdict {
-        let marker = self.world.hosts.get(host).and_then(|v| v.seen.as_ref()).and_then(preflight::data_marker);
+        let marker = self.world.hosts.get(host).and_then(|v| v.seen.as_ref()).and_then(data::found);
         let recorded = self.world.swarms.get(&task.cluster).is_some_and(|s| s.config(INITIALISED).is_some());
         match (marker, holders.first()) {
             (Some(false), Some(other)) => Verdict::Refused {
@@ -257,8 +258,10 @@ impl View<'_> {
             },
             (Some(false), None) if recorded => Verdict::Refused {
                 why: format!("the database was initialised, and its directory on {host} is empty"),
-                hint: "bring /opt/reemo/mysql back (a dump, the disk it was on); started now, it would be an empty one"
-                    .into(),
+                hint: format!(
+                    "bring {} back (a dump, the disk it was on); started now, it would be an empty one",
+                    data::directory(self.cluster(task))
+                ),
             },
             _ => Verdict::Unchanged,
         }
@@ -305,7 +308,7 @@ impl View<'_> {
         let known: Vec<bool> = self
             .site
             .hosts_of(&task.cluster)
-            .filter_map(|(n, _)| self.world.hosts.get(n)?.seen.as_ref().and_then(preflight::data_marker))
+            .filter_map(|(n, _)| self.world.hosts.get(n)?.seen.as_ref().and_then(data::found))
             .collect();
         let asked = self.cluster(task).settings.init_db;
         let recorded = there.is_some_and(|s| s.config(INITIALISED).is_some());

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures_util::future::join_all;
 use reemo_resource::probe::Probe;
-use reemo_resource::swarm::INITIALISED;
-use reemo_resource::swarm::observed::{EngineObservation, SwarmObservation};
+use reemo_resource::swarm::observed::{EngineObservation, SwarmObservation, at};
+use reemo_resource::swarm::{INITIALISED, MANAGED};
 use reemo_transport::{Connector, Host, Kind, TransportError};
 use tokio::sync::Semaphore;
 
@@ -176,10 +176,12 @@ impl Fleet {
         cluster: &str,
         mut seen: SwarmObservation,
     ) -> Result<SwarmObservation, Fault> {
-        // The database is asked only while its record does not answer the question.
+        // The database is asked only while its record does not answer the question. One that somebody else installed has
+        // other logins.
         let query = site.clusters[cluster].wanted.services.iter().find_map(|s| Some((&s.name, s.exec_query.as_ref()?)));
         if let Some((service, argv)) = query
             && seen.config(INITIALISED).is_none()
+            && seen.service(service).is_some_and(|s| at(s, &["Spec", "Labels", MANAGED]).is_some())
         {
             let by_node = |node: &str| world.host_of_node(node).and_then(|h| self.host(h).ok());
             seen.tables = observe::tables(&seen, service, argv, &by_node).await?;

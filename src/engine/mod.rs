@@ -1,9 +1,11 @@
 //! Runs: connect, observe, compare, act, prove.
 
 mod act;
+pub mod adopt;
 pub mod apply;
 mod ask_hosts;
 pub mod bell;
+pub mod data;
 pub mod doctor;
 pub mod dump;
 pub mod evaluate;

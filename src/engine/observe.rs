@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bollard::query_parameters::ListImagesOptionsBuilder;
 use futures_util::StreamExt;
-use reemo_model::secret::Blob;
+use reemo_model::secret::{Blob, Secret};
 use reemo_resource::host::HostObservation;
 use reemo_resource::os::Os;
 use reemo_resource::probe::{Probe, ProbeOutputs, parse, script};
@@ -126,17 +126,37 @@ pub async fn swarm(conn: &Arc<dyn Host>) -> Result<SwarmObservation, Fault> {
             spec.remove("Data");
         }
     }
+    let services = list(services)?;
+    hide(&services);
     Ok(SwarmObservation {
         asked: conn.name().to_owned(),
         id: String::new(),
         nodes: list(nodes)?,
-        services: list(services)?,
+        services,
         tasks: list(tasks)?,
         networks: list(networks)?,
         secrets: list(secrets)?,
         configs,
         tables: None,
     })
+}
+
+/// Services that this tool did not make may have passwords in their environment: from here on no output, log or record
+/// shows them.
+fn hide(services: &[Value]) {
+    for service in services {
+        let env = service.pointer("/Spec/TaskTemplate/ContainerSpec/Env").and_then(Value::as_array);
+        for line in env.into_iter().flatten().filter_map(Value::as_str) {
+            let Some((name, value)) = line.split_once('=') else { continue };
+            let name = name.to_ascii_uppercase();
+            let told =
+                ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "LICENSE", "_KEY"].iter().any(|end| name.ends_with(end));
+            // A word as short as `reemo` stands everywhere: hiding it would leave nothing to read.
+            if told && value.len() >= 8 && !value.starts_with('/') {
+                let _ = Secret::new(value);
+            }
+        }
+    }
 }
 
 /// Asks the internal database how many tables it holds, in its own container. `None`: it does not run.

@@ -1,17 +1,15 @@
 //! The checks before the first change of a host.
 
 use reemo_model::change::Verdict;
-use reemo_resource::host::{FileState, HostFacts, HostObservation};
+use reemo_resource::host::HostFacts;
 use reemo_resource::swarm::INITIALISED;
 
+use super::data;
 use super::external::Found;
 use super::site::Site;
 use super::storage;
 use super::task::Task;
 use super::world::World;
-
-/// Where the internal database's files are; the file every MySQL and MariaDB data directory has.
-pub const DATA_MARKER: &str = "/opt/reemo/mysql/ibdata1";
 
 /// Free space an installation needs under the engine's storage and `/`, in bytes. The vendor asks for
 /// 30 GB disks; refusing below that would stop sites that work, refusing below this saves them.
@@ -19,15 +17,6 @@ const LEAST_FREE: u64 = 2 << 30;
 
 /// Clocks may differ by so many seconds: certificates made here begin to be valid at this machine's time.
 pub(super) const MOST_SKEW_S: u64 = 60;
-
-/// Does the host hold the internal database's files? `None`: not known.
-pub fn data_marker(seen: &HostObservation) -> Option<bool> {
-    match seen.files.get(DATA_MARKER) {
-        Ok(FileState::There(_)) => Some(true),
-        Ok(FileState::Absent { .. }) => Some(false),
-        _ => None,
-    }
-}
 
 /// Unchanged = the host can carry what it is asked to.
 pub fn verdict(site: &Site, world: &World, task: &Task) -> Verdict {
@@ -55,11 +44,12 @@ pub fn verdict(site: &Site, world: &World, task: &Task) -> Verdict {
     if let Some(Found::No { why, hint }) = world.databases.get(host) {
         return Verdict::Refused { why: why.clone(), hint: hint.clone() };
     }
-    let database = site.clusters[&task.cluster].wanted.services.iter().find(|s| s.exec_query.is_some());
+    let database = data::service(&site.clusters[&task.cluster]);
+    let marker = data::marker(&site.clusters[&task.cluster]);
     let runs_database = database.is_some();
-    if runs_database && data_marker(seen).is_none() {
+    if runs_database && data::found(seen).is_none() {
         return Verdict::Refused {
-            why: format!("{host}: cannot see whether {DATA_MARKER} is there"),
+            why: format!("{host}: cannot see whether {marker} is there"),
             hint: "the login needs root (become) to look after the database's directory".into(),
         };
     }
@@ -68,9 +58,9 @@ pub fn verdict(site: &Site, world: &World, task: &Task) -> Verdict {
         return refused;
     }
     let recorded = world.swarms.get(&task.cluster).is_some_and(|s| s.config(INITIALISED).is_some());
-    if recorded && !gluster && database.is_some_and(|s| !s.data_node) && data_marker(seen) == Some(false) {
+    if recorded && !gluster && database.is_some_and(|s| !s.data_node) && data::found(seen) == Some(false) {
         return Verdict::Refused {
-            why: format!("{host}: {DATA_MARKER} is not there, though the site is said to replicate it (DB_STORAGE)"),
+            why: format!("{host}: {marker} is not there, though the site is said to replicate it (DB_STORAGE)"),
             hint: format!(
                 "mount the replicated /opt/reemo on {host}: started here, the database would be an empty one"
             ),

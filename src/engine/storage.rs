@@ -5,7 +5,7 @@ use reemo_model::change::Verdict;
 use reemo_resource::host::{COPIES, File, HostObservation, Unit, Volume, Wanted};
 use reemo_resource::swarm::INITIALISED;
 
-use super::preflight::data_marker;
+use super::data;
 use super::site::Site;
 use super::world::World;
 
@@ -71,7 +71,7 @@ pub fn unit() -> Unit {
 /// What stands against it on a host: data of before that it would hide, or data that should be on it and is not.
 pub fn gate(site: &Site, world: &World, cluster: &str, host: &str, seen: &HostObservation) -> Option<Verdict> {
     let mounted = |seen: &HostObservation| seen.units.get(UNIT).is_ok_and(|u| u.is_active());
-    let marker = data_marker(seen);
+    let marker = data::found(seen);
     if !mounted(seen) && marker == Some(true) {
         return Some(Verdict::Refused {
             why: format!("{host}: {MOUNT} holds a database on the host's own disk, which the volume would hide"),

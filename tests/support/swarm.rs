@@ -40,6 +40,8 @@ pub struct State {
     pub lost: BTreeSet<String>,
     /// Called before an update is looked at: somebody else is at work as well.
     pub meddle: Option<fn(&mut Value)>,
+    /// Copies are replaced with every update, of labels too.
+    pub restless: bool,
     /// Other nodes of the Swarm, by id.
     pub others: BTreeMap<String, Value>,
     /// What was changed, in order: `create reemo_api`, `update reemo_api 2.13.10 max=5`.
@@ -307,7 +309,7 @@ impl State {
         service["Version"]["Index"] = json!(now);
         service["Spec"] = posted.clone();
         // Labels and limits replace no task.
-        if was["TaskTemplate"] == wanted["TaskTemplate"] {
+        if was["TaskTemplate"] == wanted["TaskTemplate"] && !self.restless {
             service["UpdateStatus"] = status("completed", "update completed");
             self.retask(&id, &posted);
         } else if self.sick.contains(&name) || self.lost.iter().any(|tag| said(&posted).contains(&format!(" {tag} "))) {

@@ -9,7 +9,8 @@ use super::{
     truthy,
 };
 use crate::catalogue::{
-    Catalogue, Dump, Flag, HostFile, Limits, Material, On, Port, Published, Replicas, Role, Single, parse_size,
+    BindMount, Catalogue, Dump, Flag, HostFile, Limits, Material, On, Port, Published, Replicas, Role, Single,
+    parse_size,
 };
 use crate::op::DumpWay;
 use crate::options::{self, Copies, Options};
@@ -128,7 +129,7 @@ impl RoleRenderer<'_> {
             files: self.files(&ctx)?,
             page: self.page(&ctx)?,
             dirs: self.dirs(&ctx)?,
-            mounts: role.mounts.clone(),
+            mounts: self.mounts(&ctx)?,
             tmpfs: role.tmpfs.clone(),
             ports: self.ports(&ctx)?,
             networks: role.networks.clone(),
@@ -353,12 +354,20 @@ impl RoleRenderer<'_> {
         Ok(WantedFile { path, content, mode, owner: file.owner.clone(), only_tags: file.only_tags.clone() })
     }
 
+    fn mounts(&self, ctx: &Context) -> Result<Vec<BindMount>, String> {
+        let rendered = |mount: &BindMount| {
+            let source = self.text("mounts.source", &mount.source, ctx)?;
+            Ok(BindMount { source, ..mount.clone() })
+        };
+        self.role.mounts.iter().map(rendered).collect()
+    }
+
     fn dirs(&self, ctx: &Context) -> Result<Vec<WantedDir>, String> {
         let mut made = Vec::new();
         for dir in &self.role.dirs {
             if self.holds("dirs", dir.when.as_deref(), ctx)? {
                 made.push(WantedDir {
-                    path: dir.path.clone(),
+                    path: self.text("dirs.path", &dir.path, ctx)?,
                     mode: self.mode("dirs.mode", &dir.mode)?,
                     owner: dir.owner.clone(),
                     data_node: dir.on == On::DataNode,

@@ -16,6 +16,11 @@ pub const MANAGED: &str = "io.reemo.managed";
 pub const ROLE: &str = "io.reemo.role";
 /// Label on a service: the certificates folder it was made with.
 pub const SITE: &str = "io.reemo.site";
+/// Label on a service: the generation of roles it was made of.
+pub const ROLES: &str = "io.reemo.roles";
+/// The generation of the roles of this tool. Raised by one when a change of roles or templates must not be taken back by
+/// an older tool on another machine, which would read the same inventory and know nothing of it.
+pub const GENERATION: u32 = 1;
 /// Label on a service whose image is named by its id: the image's own name.
 pub const IMAGE: &str = "io.reemo.image";
 /// Label on a service: the tag of its image.
@@ -24,5 +29,7 @@ pub const RELEASE: &str = "io.reemo.release";
 pub const JOB_DONE: &str = "io.reemo.job.done";
 /// Node label: the node that holds the internal database's directory.
 pub const DATA_NODE: &str = "io.reemo.data";
-/// Config that records that the database was initialised by us.
+/// Config that records that the database was initialised: by us, or by whoever installed what was adopted.
 pub const INITIALISED: &str = "reemo.record.initialised";
+/// Config that records that the platform was installed by other means, and adopted.
+pub const ADOPTED: &str = "reemo.record.adopted";

@@ -5,8 +5,8 @@ use reemo_model::change::{Action, Change, FieldDiff, Verdict};
 use reemo_model::op::{DockerOp, Op};
 use serde_json::{Value, json};
 
-use super::MANAGED;
 use super::observed::{SwarmObservation, text};
+use super::{ADOPTED, MANAGED};
 
 /// The body of `POST /networks/create`.
 pub fn spec(name: &str, role: &NetworkRole) -> Value {
@@ -30,7 +30,9 @@ pub fn diff(name: &str, role: &NetworkRole, there: &SwarmObservation) -> Verdict
         });
     };
     let mut wrong = Vec::new();
-    for key in ["Driver", "Attachable"] {
+    // That containers may join is no reason to stop a platform that was adopted with it.
+    let looser = found["Attachable"] == true && there.config(ADOPTED).is_some();
+    for key in ["Driver", "Attachable"].into_iter().take(if looser { 1 } else { 2 }) {
         if found.get(key) != wanted.get(key) {
             wrong.push(format!("{key} is {}, wanted {}", found[key], wanted[key]));
         }
@@ -65,6 +67,10 @@ mod tests {
         assert!(matches!(diff("reemo", &role, &there), Verdict::Change(_)));
         there.networks.push(json!({"Name": "reemo", "Driver": "overlay", "Attachable": true, "Scope": "swarm"}));
         assert!(diff("reemo", &role, &there).is_unchanged());
+        let closed = NetworkRole::default();
+        assert!(matches!(diff("reemo", &closed, &there), Verdict::Refused { .. }));
+        there.configs.push(json!({"Spec": {"Name": ADOPTED}}));
+        assert!(diff("reemo", &closed, &there).is_unchanged());
         there.networks[0]["Driver"] = json!("bridge");
         assert!(matches!(diff("reemo", &role, &there), Verdict::Refused { .. }));
     }

@@ -179,6 +179,12 @@ impl SwarmObservation {
         possible(&self.nodes, &service["Spec"])
     }
 
+    /// The generation of roles that was applied last; 0: none, or by a tool that did not say so.
+    pub fn generation(&self) -> u32 {
+        let of = |s: &Value| text(s, &["Spec", "Labels", super::ROLES]).parse().unwrap_or(0);
+        self.services.iter().map(of).max().unwrap_or(0)
+    }
+
     /// Something of ours is deployed here.
     pub fn ours(&self) -> bool {
         self.services.iter().any(|s| at(s, &["Spec", "Labels", super::MANAGED]).is_some())

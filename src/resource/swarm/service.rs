@@ -22,6 +22,15 @@ pub struct Carried {
     pub name: String,
 }
 
+/// How a service that is there differs from what is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Against {
+    /// Field by field.
+    pub fields: Vec<FieldDiff>,
+    /// Swarm replaces its copies to remove the difference. A copy that fits another placement stays.
+    pub replaces: bool,
+}
+
 /// What a comparison needs beside the service itself.
 pub struct Input<'a> {
     /// The service.
@@ -83,7 +92,10 @@ impl Input<'_> {
         if found.pointer(&format!("/Spec/Labels/{MANAGED}")).is_none() {
             return Verdict::Refused {
                 why: format!("a service `{}` is there that this tool did not make", self.service.name),
-                hint: "adopting a platform installed by other means is not done silently; remove the service, or rename it".into(),
+                hint:
+                    "a platform installed by other means is taken over on request only: `reemo-infra adopt` says what \
+                       that would mean, and changes nothing"
+                        .into(),
             };
         }
         let spec_there = &found["Spec"];
@@ -96,6 +108,20 @@ impl Input<'_> {
         }
         keep_counter(spec_there, &mut wanted, false);
         self.change(Action::Update, fields, self.update(found, wanted))
+    }
+
+    /// How a service that is there differs, whoever made it. Our labels do not count.
+    pub fn against(&self, found: &Value) -> Against {
+        let (was, wanted) = (self.flat(&found["Spec"]), self.flat(&self.spec()));
+        let replaces = |path: &str| {
+            let of_copies = path.starts_with("TaskTemplate.") || path.starts_with("EndpointSpec.");
+            of_copies && !path.starts_with("TaskTemplate.Placement.")
+        };
+        let mut paths = was.keys().chain(wanted.keys());
+        let replaces = paths.any(|p| replaces(p) && was.get(p) != wanted.get(p));
+        let mut fields = compare(&was, &wanted);
+        fields.retain(|f| !f.field.starts_with("Labels.io.reemo."));
+        Against { fields, replaces }
     }
 
     /// The spec is right; is it also running?

@@ -4,7 +4,7 @@ use reemo_model::wanted::WantedService;
 use serde_json::{Map, Value, json};
 
 use super::material::Material;
-use super::{DATA_NODE, IMAGE, MANAGED, RELEASE, ROLE, SITE};
+use super::{DATA_NODE, GENERATION, IMAGE, MANAGED, RELEASE, ROLE, ROLES, SITE};
 
 /// Which image of a name is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub enum Pin<'a> {
 /// image of that name; `site` says which certificates folder it belongs to; names of secrets, configs and networks are resolved to ids by whoever posts it.
 pub fn spec(service: &WantedService, materials: &[&Material], pin: Pin<'_>, site: &str) -> Value {
     let mut labels = json!({MANAGED: "true", ROLE: service.role, RELEASE: service.version, SITE: site});
+    labels[ROLES] = json!(GENERATION.to_string());
     let image = match pin {
         Pin::Tag => service.image.clone(),
         Pin::Digest(digest) => format!("{}@{digest}", service.image),
