@@ -27,6 +27,7 @@ use crate::engine::reach;
 use crate::engine::run::Options;
 use crate::engine::safety::Safety;
 use crate::engine::site::Site;
+use crate::engine::trust;
 use crate::engine::world::{HostView, World};
 
 /// `maintenance on|off`: the way people know it is `apply --tags maintenance -e MAINTENANCE_ENABLE=…`.
@@ -144,6 +145,7 @@ async fn connected(
     };
     if let Ok(world) = &world {
         same_site(ready, world)?;
+        same_trust(ready, world)?;
     }
     let all_reached = reach::stops(&ready.site, &fleet, ask.skip_unreachable, ask.max_fail, ask.check).is_none();
     // Images need no certificates.
@@ -253,6 +255,17 @@ pub fn same_site(ready: &Ready, world: &World) -> Result<(), Exit> {
                 "name the right folder with --pki-dir",
             ));
         }
+    }
+    Ok(())
+}
+
+/// Certificates that services which run would not understand are not handed out.
+fn same_trust(ready: &Ready, world: &World) -> Result<(), Exit> {
+    for (name, cluster) in &ready.site.clusters {
+        let Some(swarm) = world.swarms.get(name) else { continue };
+        let with = cluster.wanted.services.iter().filter(|s| s.has_certificates()).map(|s| s.name.as_str()).collect();
+        trust::compare(cluster.trust.as_ref(), &with, &swarm.services)
+            .map_err(|apart| Exit::refused(format!("{name}: {} {}", apart.service, apart.why), apart.hint))?;
     }
     Ok(())
 }

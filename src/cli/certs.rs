@@ -1,16 +1,20 @@
 //! `certs list` and `certs check`: when certificates end, those of the inside and those users see. `certs rotate`: others
-//! for the inside. All of it on this machine only; that hosts have what is here is what `plan` says.
+//! for the inside. All of that on this machine only; that hosts have what is here is what `plan` says. (`rotate_ca.rs` has
+//! what goes further.)
 
 use jiff::Timestamp;
 use reemo_model::diag::nearest;
-use reemo_pki::{Expiry, State};
+use reemo_pki::{Expiry, State, Trust};
 use reemo_ui::Table;
 use serde_json::{Value, json};
 
 use super::args::{CertsAction, CertsArgs, Format, OutputArgs};
 use super::nagios::Nagios;
 use super::prepare::{self, Exit};
-use super::{output, portal_certs, site};
+use super::{output, portal_certs, rotate_ca, site};
+
+/// Names of authorities in the list.
+const CAS: [&str; 2] = ["ca", "ca-next"];
 
 /// Whose it is, and its end.
 struct Entry {
@@ -20,16 +24,21 @@ struct Entry {
 }
 
 /// Runs it.
-pub fn run(args: &CertsArgs) -> Result<u8, Exit> {
+pub async fn run(args: &CertsArgs, argv: &[String]) -> Result<u8, Exit> {
     let now = Timestamp::now();
+    if args.back && args.action != CertsAction::RotateCa {
+        return Err(Exit::usage("--back goes with `certs rotate-ca` only"));
+    }
     if args.action != CertsAction::Rotate && (args.all || !args.services.is_empty()) {
         return Err(Exit::usage("services are named with `certs rotate` only"));
     }
     match args.action {
         CertsAction::Rotate => rotate(args, now),
+        CertsAction::RotateCa => rotate_ca::run(args, argv).await,
+        CertsAction::Export => rotate_ca::export(args),
         CertsAction::List => list(args, &read(args, now)?),
         CertsAction::Check => match read(args, now) {
-            Ok(entries) => Ok(check(args, &entries)),
+            Ok(found) => Ok(check(args, &found.entries)),
             // Whoever supervises reads standard output, and every other code as an alarm.
             Err(exit) if args.nagios => {
                 let first = exit.message.lines().find(|l| !l.trim().is_empty()).unwrap_or_default().trim();
@@ -41,7 +50,13 @@ pub fn run(args: &CertsArgs) -> Result<u8, Exit> {
     }
 }
 
-fn read(args: &CertsArgs, now: Timestamp) -> Result<Vec<Entry>, Exit> {
+/// What there is, and where the certificates of the inside come from.
+struct Found {
+    entries: Vec<Entry>,
+    trust: Trust,
+}
+
+fn read(args: &CertsArgs, now: Timestamp) -> Result<Found, Exit> {
     let (loaded, pki) = prepare::certificates(&args.inventory)?;
     let mut entries = Vec::new();
     if !pki.store.is_provisional() {
@@ -59,7 +74,7 @@ fn read(args: &CertsArgs, now: Timestamp) -> Result<Vec<Entry>, Exit> {
             entry.expiry.state = if entry.expiry.days_left < days { State::Due } else { State::Valid };
         }
     }
-    Ok(entries)
+    Ok(Found { entries, trust: pki.store.trust() })
 }
 
 /// Sets them aside. The hosts are not touched: what comes of it is what `plan` shows, and `apply` does.
@@ -68,11 +83,12 @@ fn rotate(args: &CertsArgs, now: Timestamp) -> Result<u8, Exit> {
     if pki.store.is_provisional() {
         return Err(Exit::invalid("there is no certificate yet: the first apply makes those of the inside"));
     }
-    let known: Vec<String> = pki.store.expiry(now)?.into_iter().map(|e| e.name).filter(|n| n != "ca").collect();
+    let known: Vec<String> =
+        pki.store.expiry(now)?.into_iter().map(|e| e.name).filter(|n| !CAS.contains(&n.as_str())).collect();
     for name in &args.services {
-        if name == "ca" {
+        if CAS.contains(&name.as_str()) {
             return Err(Exit::usage(
-                "the authority itself cannot be replaced so: every service would distrust the others",
+                "the authority itself is replaced by `certs rotate-ca`: alone, every service would distrust the others",
             ));
         }
         if !known.contains(name) {
@@ -97,11 +113,13 @@ fn rotate(args: &CertsArgs, now: Timestamp) -> Result<u8, Exit> {
     Ok(0)
 }
 
-fn list(args: &CertsArgs, entries: &[Entry]) -> Result<u8, Exit> {
+fn list(args: &CertsArgs, Found { entries, trust }: &Found) -> Result<u8, Exit> {
     let mut printer = output::printer(&args.output);
     if args.output.format != Format::Text {
         let all: Vec<Value> = entries.iter().map(document).collect();
-        printer.print(&json!({"schema": 1, "certificates": all}).to_string());
+        let change = trust.turn.map(|turn| json!({"step": turn.phase.number(), "to": turn.to.to_string()}));
+        let mode = trust.mode.to_string();
+        printer.print(&json!({"schema": 1, "mode": mode, "change": change, "certificates": all}).to_string());
     } else if entries.is_empty() {
         printer.print("no certificate yet: the first apply makes those of the inside");
     } else {
@@ -113,6 +131,10 @@ fn list(args: &CertsArgs, entries: &[Entry]) -> Result<u8, Exit> {
             table.row(cells.map(reemo_ui::Cell::new));
         }
         printer.print(&table.render(printer.out));
+        if let Some(turn) = trust.turn {
+            let step = format!("step {} of 3: {}", turn.phase.number(), turn.phase.in_words());
+            printer.print(&format!("from ca ({}) to ca-next ({}): {step}\nnext: certs rotate-ca", trust.mode, turn.to));
+        }
     }
     Ok(0)
 }

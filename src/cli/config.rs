@@ -172,6 +172,7 @@ fn parts(command: &mut Command) -> (Option<&mut InventoryOptions>, Option<&mut C
         Command::Rollback(a) => (Some(&mut a.hand.inventory), Some(&mut a.hand.connect)),
         Command::Lock(a) => (Some(&mut a.inventory), Some(&mut a.connect)),
         Command::Status(a) | Command::Doctor(a) => (Some(&mut a.inventory), Some(&mut a.connect)),
+        Command::Certs(a) => (Some(&mut a.inventory), Some(&mut a.connect)),
         Command::Exec(a) => (Some(&mut a.inventory), Some(&mut a.connect)),
         Command::Logs(a) => (Some(&mut a.inventory), Some(&mut a.connect)),
         Command::Reset(a) => (Some(&mut a.inventory), Some(&mut a.connect)),

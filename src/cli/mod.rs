@@ -20,6 +20,7 @@ mod filter;
 mod graph;
 mod images;
 mod initial;
+mod inside;
 mod inventory;
 mod load;
 mod lock;
@@ -36,6 +37,7 @@ mod recipe;
 mod render;
 mod reset;
 mod rollback;
+mod rotate_ca;
 mod runs;
 mod saved;
 mod signals;
@@ -76,7 +78,7 @@ pub async fn main(cli: Cli, argv: Vec<String>) -> u8 {
         Command::Status(args) => status::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
-        Command::Certs(args) => certs::run(args),
+        Command::Certs(args) => certs::run(args, &argv).await,
         Command::Graph(args) => graph::run(args),
         Command::Exec(args) => exec::run(args).await,
         Command::Logs(args) => exec::logs(args).await,

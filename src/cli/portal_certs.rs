@@ -113,6 +113,7 @@ fn advice(problem: &Problem) -> &'static str {
         Problem::Expired { .. } => "have a new certificate issued",
         Problem::NotYetValid { .. } => "is the clock of this machine right? Otherwise wait for that day",
         Problem::ChainOrder { .. } => "put the server's own certificate first, then each one's issuer",
+        Problem::NotOfAuthority { .. } => "give a certificate of that authority",
         Problem::HostNotCovered { .. } => "the certificate must name the host of `PORTAL_URL`: correct one of the two",
     }
 }

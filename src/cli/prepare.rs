@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use reemo_model::diag::{Diagnostic, Diagnostics};
-use reemo_pki::{Passphrase, PkiError, Store};
+use reemo_pki::{NewAuthority, Passphrase, PkiError, Store};
 
 use super::args::{ConnectOptions, InventoryOptions, OutputArgs};
+use super::inside::{self, Inside};
 use super::load::{self, Loaded};
 use super::{output, site};
 use crate::engine::fault::Fault;
@@ -81,6 +82,8 @@ pub struct Pki {
     passphrase: Option<PathBuf>,
     /// Opened, or provisional while the folder does not exist.
     pub store: Arc<Store>,
+    /// What the inventory says of them.
+    pub inside: Inside,
 }
 
 impl Pki {
@@ -92,7 +95,26 @@ impl Pki {
         } else {
             Store::ephemeral(None, now)
         };
-        Ok(Pki { folder, passphrase, store: Arc::new(store?) })
+        Ok(Pki { folder, passphrase, store: Arc::new(store?), inside: Inside::default() })
+    }
+
+    /// What the inventory says of them; problems are collected.
+    fn read_inside(&mut self, loaded: &Loaded, now: Timestamp, diagnostics: &mut Diagnostics) {
+        match inside::read(loaded, &self.store, now, diagnostics) {
+            Ok(inside) => {
+                self.store.give(inside.leaves.clone());
+                self.inside = inside;
+            }
+            Err(troubles) => diagnostics.extend(troubles),
+        }
+        inside::shared(loaded, &self.store, &self.inside, diagnostics);
+        if let Some(turn) = self.store.trust().turn {
+            let names = self.store.authorities().join(" to ");
+            let step = format!("step {} of 3: {}", turn.phase.number(), turn.phase.in_words());
+            let why = format!("a change of authority is under way, from {names}; {step}");
+            diagnostics
+                .push(Diagnostic::warning("authority-changes", why).help("go on with it: reemo-infra certs rotate-ca"));
+        }
     }
 
     /// The passphrase that opens it.
@@ -102,7 +124,16 @@ impl Pki {
 
     /// Makes the folder: only an apply that is about to use it does.
     pub fn create(&mut self, now: Timestamp) -> Result<(), Exit> {
-        self.store = Arc::new(Store::create(&self.folder, &source(&self.passphrase), now)?);
+        let passphrase = source(&self.passphrase);
+        let store = match self.inside.authority()? {
+            NewAuthority::Ours => Store::create(&self.folder, &passphrase, now),
+            NewAuthority::External { cert_pem, key_pem } => {
+                Store::import(&self.folder, &passphrase, &cert_pem, &key_pem, now)
+            }
+            NewAuthority::Provided { anchors_pem } => Store::create_provided(&self.folder, &passphrase, &anchors_pem),
+        }?;
+        store.give(self.inside.leaves.clone());
+        self.store = Arc::new(store);
         Ok(())
     }
 }
@@ -147,6 +178,18 @@ pub fn certificates(inventory: &InventoryOptions) -> Result<(Loaded, Pki), Exit>
     Ok((loaded, pki))
 }
 
+/// Variables and certificates, with what the inventory says of the authority.
+pub fn authority(inventory: &InventoryOptions) -> Result<(Loaded, Pki), Exit> {
+    let now = Timestamp::now();
+    let mut diagnostics = Diagnostics::new();
+    let loaded = load::load(inventory, &ConnectOptions::default(), &mut diagnostics)?;
+    stop_on_errors(&loaded, &mut diagnostics)?;
+    let mut pki = Pki::open(inventory, now, true)?;
+    pki.read_inside(&loaded, now, &mut diagnostics);
+    stop_on_errors(&loaded, &mut diagnostics)?;
+    Ok((loaded, pki))
+}
+
 /// Code 3, with the place it is about.
 pub fn invalid(loaded: &Loaded, error: Diagnostic) -> Exit {
     rendered(loaded, &mut Diagnostics::from(error))
@@ -165,7 +208,10 @@ fn prepare(inventory: &InventoryOptions, connect: &ConnectOptions, write: bool) 
         look_further(&loaded, now, &mut diagnostics);
     }
     stop_on_errors(&loaded, &mut diagnostics)?;
-    let pki = Pki::open(inventory, now, write)?;
+    let mut pki = Pki::open(inventory, now, write)?;
+    pki.read_inside(&loaded, now, &mut diagnostics);
+    stop_on_errors(&loaded, &mut diagnostics)?;
+    pki.inside.agrees(&pki.store)?;
     let site = site::build(&loaded, &pki.store, now, &mut diagnostics);
     stop_on_errors(&loaded, &mut diagnostics)?;
     warn(&loaded, diagnostics);

@@ -22,6 +22,7 @@ use super::render::ClusterScope;
 use super::{filter, initial, once, portal_certs, supply, target};
 use crate::engine::external::{External, Identity, Tls};
 use crate::engine::site::{ClusterSite, HostSite, Settings, Site, Supply};
+use crate::engine::trust::Trusted;
 
 /// Name and user of the internal database; the vendor's are not public.
 const INTERNAL_DATABASE: &str = "reemo";
@@ -85,13 +86,12 @@ pub fn shape(loaded: &Loaded, store: &Arc<Store>, cluster: &Cluster) -> ClusterS
 
 /// The database a host's cluster works on: see [`database`].
 pub fn database_of(loaded: &Loaded, store: &Arc<Store>, host: &str) -> Result<Json, Diagnostic> {
-    database(&Variables { vars: &loaded.vars, host, scope: ClusterScope(scope(loaded, store, host)) }, store)
+    database(&variables(loaded, store, host), store)
 }
 
 /// `TRAEFIK_SSL_CERTS` as a host's cluster sees it.
 pub fn portal_certificates(loaded: &Loaded, store: &Arc<Store>, host: &str) -> Result<Option<Json>, Diagnostic> {
-    let scope = ClusterScope(scope(loaded, store, host));
-    Variables { vars: &loaded.vars, host, scope }.get("TRAEFIK_SSL_CERTS")
+    variables(loaded, store, host).get("TRAEFIK_SSL_CERTS")
 }
 
 /// A host's variables, with the functions that roles may use.
@@ -108,13 +108,25 @@ pub fn scope(loaded: &Loaded, store: &Arc<Store>, host: &str) -> Scope {
 fn engine(loaded: &Loaded, store: &Arc<Store>) -> Engine {
     let store = store.clone();
     Engine::in_world(loaded.outside.clone(), move |env| {
-        let store = store.clone();
+        let (store, leaves) = (store.clone(), store.clone());
         env.add_function("generated", move |name: String| {
             let secret = store.generated(&name);
             secret.expose_str().unwrap_or_default().to_owned()
         });
+        env.add_function("inside", move |service: String| from_json(&inside(&leaves, &service)));
         env.add_function("truthy", |value: Value| truthy(&reemo_model::template::to_json(&value)));
     })
+}
+
+/// The certificate of a service for templates: `pem` (key, certificate and intermediate ones), `ca` (what peers are held
+/// against), `mark` (other whenever one of the two is). One that is missing is said with the other services'.
+fn inside(store: &Store, service: &str) -> Json {
+    let Ok(leaf) = store.leaf(service, &[], Timestamp::now()) else { return json!({"pem": "", "ca": "", "mark": ""}) };
+    let pem = format!("{}{}", leaf.key.expose_str().unwrap_or_default(), leaf.cert_pem);
+    let mark = store.keyed_hash(format!("{pem}{}", store.ca_pem()).as_bytes());
+    // Of a store in memory, everything is another one the next time.
+    let mark = if store.is_provisional() { "not issued yet" } else { &mark };
+    json!({"pem": pem, "ca": store.ca_pem(), "mark": mark})
 }
 
 pub(super) fn address_of(loaded: &Loaded, store: &Arc<Store>, host: &str) -> String {
@@ -165,7 +177,8 @@ fn cluster_site(
     let wanted = rendered.map_err(|errors| errors.into_iter().map(one).collect::<Diagnostics>())?;
     settings.gluster = gluster(&variables, shape, &wanted)?;
     let materials = materials(&wanted, store, now).map_err(one)?;
-    let site = ClusterSite { wanted, materials, settings, site_id: store.site_id() };
+    let trust = store.trust_mark().map(|mark| Trusted { mark, floor: store.trust().floor });
+    let site = ClusterSite { wanted, materials, settings, site_id: store.site_id(), trust };
     supply::covers(&variables, &site)?;
     Ok(site)
 }
@@ -209,8 +222,13 @@ fn farms(loaded: &Loaded, store: &Arc<Store>, said: Option<Json>) -> Option<Json
     (!all.is_empty()).then_some(Json::Object(all))
 }
 
+/// A host's variables as its cluster sees them.
+pub fn variables<'a>(loaded: &'a Loaded, store: &Arc<Store>, host: &'a str) -> Variables<'a> {
+    Variables { vars: &loaded.vars, host, scope: ClusterScope(scope(loaded, store, host)) }
+}
+
 /// A cluster's variables, with the place of each for what is wrong with it.
-pub(super) struct Variables<'a> {
+pub struct Variables<'a> {
     pub(super) vars: &'a Vars,
     pub(super) host: &'a str,
     scope: ClusterScope,
@@ -222,7 +240,8 @@ impl Variables<'_> {
         Ok(value.filter(|v| !v.is_null()))
     }
 
-    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Diagnostic> {
+    /// A value as text; an empty one counts as none.
+    pub fn text(&self, name: &str) -> Result<Option<String>, Diagnostic> {
         Ok(self.get(name)?.map(|v| plain(&v)).filter(|s| !s.is_empty()))
     }
 
@@ -230,7 +249,8 @@ impl Variables<'_> {
         Ok(self.get(name)?.is_some_and(|v| truthy(&v)))
     }
 
-    pub(super) fn wrong(&self, name: &str, why: impl Into<String>) -> Diagnostic {
+    /// What is wrong with a variable, at its place.
+    pub fn wrong(&self, name: &str, why: impl Into<String>) -> Diagnostic {
         Diagnostic::error("variable-value", why).at(self.vars.find(self.host, name).and_then(|d| d.place))
     }
 }
@@ -380,29 +400,38 @@ fn settings(variables: &Variables<'_>) -> Result<Settings, Diagnostic> {
 
 /// Secrets and configs of all services, certificates included, named by content.
 fn materials(wanted: &Wanted, store: &Store, now: Timestamp) -> Result<Vec<Arc<Material>>, String> {
-    let mut all = Vec::new();
+    let (mut all, mut wrong) = (Vec::new(), Vec::new());
     for service in &wanted.services {
         let mut add = |target: &str, data: Blob, mode: u32| {
             let hash = store.keyed_hash(data.bytes());
             all.push(Arc::new(Material::new(&service.name, target, data, mode, &hash)));
         };
-        for (name, content) in certificates(service, store, now)? {
-            match &service.tls_dir {
-                Some(folder) => add(&format!("{folder}/{name}"), Blob::Secret(content), 0o400),
-                None => add(name, Blob::Secret(content), 0o400),
+        match certificates(service, store, now) {
+            Ok(files) => {
+                for (name, content) in files {
+                    match &service.tls_dir {
+                        Some(folder) => add(&format!("{folder}/{name}"), Blob::Secret(content), 0o400),
+                        None => add(name, Blob::Secret(content), 0o400),
+                    }
+                }
             }
+            Err(why) => wrong.push(why),
         }
         for material in service.secrets.iter().chain(&service.configs) {
             add(&material.target, material.data.clone(), material.mode);
         }
     }
-    Ok(all)
+    if wrong.is_empty() { Ok(all) } else { Err(wrong.join("\n")) }
 }
 
 fn certificates(service: &WantedService, store: &Store, now: Timestamp) -> Result<Vec<(&'static str, Secret)>, String> {
     let Some(kind) = service.tls else { return Ok(Vec::new()) };
-    let leaf =
-        store.leaf(&service.tls_name, &[], now).map_err(|e| format!("certificate of {}: {e}", service.tls_name))?;
+    let leaf = store
+        .leaf(&service.tls_name, &[], now)
+        .map_err(|e| format!("certificate of {}: {e}: {}", service.tls_name, e.hint))?;
+    if kind == reemo_model::catalogue::Tls::Hosts {
+        return Ok(Vec::new());
+    }
     let mut files = vec![
         ("tls.crt", Secret::unregistered(leaf.cert_pem.as_bytes())),
         ("tls.key", leaf.key.clone()),

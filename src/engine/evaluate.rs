@@ -298,6 +298,7 @@ impl View<'_> {
             refreshed: self.world.registry.get(&wanted.image).cloned(),
             carried: self.carried(&task.cluster, &wanted.name, &wanted.image),
             site: &cluster.site_id,
+            trust: cluster.trust.as_ref().map(|t| t.mark.as_str()),
             auth: cluster.settings.registry.clone(),
             there,
         }

@@ -50,4 +50,5 @@ pub mod site;
 mod stages;
 pub mod storage;
 pub mod task;
+pub mod trust;
 pub mod world;

@@ -13,6 +13,7 @@ use reemo_transport::ssh::Target;
 use serde_json::{Map, Value};
 
 use super::images::archive::Archive;
+use super::trust::Trusted;
 
 /// All clusters and hosts of a run.
 pub struct Site {
@@ -46,6 +47,8 @@ pub struct ClusterSite {
     pub settings: Settings,
     /// Which certificates folder it belongs to.
     pub site_id: String,
+    /// Which authority its services are to trust, once that was ever changed.
+    pub trust: Option<Trusted>,
 }
 
 /// What a cluster's variables say beside its services.

@@ -43,6 +43,28 @@ impl Authority {
         Some(Authority { pem: pem.to_owned(), intermediates, issuing: all.swap_remove(0) })
     }
 
+    /// True when the chain (a certificate, then intermediate ones) ends at one of this authority's.
+    pub(crate) fn vouches(&self, chain: &[Certificate]) -> bool {
+        let Some(anchors) = Certificate::all_from_pem(self.pem.as_bytes()) else { return false };
+        let mut above = chain.iter().skip(1);
+        let mut next = chain.first();
+        while let Some(certificate) = next {
+            if anchors.iter().any(|anchor| certificate.is_signed_by(anchor)) {
+                return true;
+            }
+            next = above.next().filter(|issuer| issuer.is_ca && certificate.is_signed_by(issuer));
+        }
+        false
+    }
+
+    /// True when both are made of the same certificates.
+    pub(crate) fn is_same(&self, other: &Authority) -> bool {
+        let prints = |authority: &Authority| -> Option<BTreeSet<String>> {
+            Some(Certificate::all_from_pem(authority.pem.as_bytes())?.iter().map(Certificate::fingerprint).collect())
+        };
+        prints(self).is_some() && prints(self) == prints(other)
+    }
+
     /// A new CA of ours, and its key in PKCS#8.
     pub(crate) fn create(now: Timestamp) -> Result<(Authority, Zeroizing<Vec<u8>>)> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(PkiError::internal)?;

@@ -8,6 +8,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::verify::verify_signature;
+use x509_parser::x509::X509Name;
 
 use crate::random::to_hex;
 
@@ -16,6 +17,8 @@ pub(crate) struct Certificate {
     pub der: Vec<u8>,
     /// For people: the common name, else the whole subject.
     pub subject_name: String,
+    /// Who signed it, likewise.
+    pub issuer_name: String,
     pub not_before: Timestamp,
     pub not_after: Timestamp,
     /// Subject alternative names: DNS names in lower case, and addresses.
@@ -31,10 +34,14 @@ impl Certificate {
         if !rest.is_empty() {
             return None;
         }
-        let common_name = parsed.subject().iter_common_name().next().and_then(|cn| cn.as_str().ok());
+        let name = |of: &X509Name<'_>| {
+            let common = of.iter_common_name().next().and_then(|cn| cn.as_str().ok());
+            common.map_or_else(|| of.to_string(), str::to_owned)
+        };
         Some(Certificate {
             der: der.to_vec(),
-            subject_name: common_name.map_or_else(|| parsed.subject().to_string(), str::to_owned),
+            subject_name: name(parsed.subject()),
+            issuer_name: name(parsed.issuer()),
             not_before: Timestamp::from_second(parsed.validity().not_before.timestamp()).ok()?,
             not_after: Timestamp::from_second(parsed.validity().not_after.timestamp()).ok()?,
             names: names(&parsed),

@@ -9,7 +9,7 @@ use crate::certificate::Certificate;
 /// One certificate of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expiry {
-    /// `ca`, or the name of the service.
+    /// `ca`, `ca-next` (the one that a change is under way to), or the name of the service.
     pub name: String,
     /// Common name.
     pub subject: String,

@@ -67,6 +67,14 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
+/// Removes a file; none to remove is fine.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(cause) if cause.kind() != ErrorKind::NotFound => Err(PkiError::io("remove", path, &cause)),
+        _ => sync_parent(path),
+    }
+}
+
 /// Renames a file to `….previous`, over one that is there; none to rename is fine.
 pub(crate) fn set_aside(path: &Path) -> Result<()> {
     let mut previous = path.as_os_str().to_owned();

@@ -50,6 +50,8 @@ pub enum Reason {
     AuthorityChanged,
     /// Its files do not open, or do not belong together.
     Damaged,
+    /// The site gave another one.
+    Given,
 }
 
 impl std::fmt::Display for Reason {
@@ -60,6 +62,7 @@ impl std::fmt::Display for Reason {
             Reason::NamesChanged => "its names changed",
             Reason::AuthorityChanged => "the CA changed",
             Reason::Damaged => "its files are damaged",
+            Reason::Given => "another one was given",
         })
     }
 }

@@ -11,7 +11,11 @@
 //!   site.key             the site's seed as an Ed25519 key, encrypted likewise
 //!   leaves/reemo_api.crt certificate of a service, with the intermediate ones
 //!   leaves/reemo_api.key its key, encrypted with a password made from the seed
+//!   trust                where the certificates come from, and where a change of authority stands (`trust.rs`)
+//!   next.crt, next.key   the authority that a change is under way to
 //! ```
+//!
+//! An authority without a key issues nothing: its certificates are given ([`Store::give`]).
 //!
 //! Only `site.key` has to be opened for a run that changes nothing: one key derivation, not thirty.
 
@@ -28,14 +32,20 @@ mod passphrase;
 mod random;
 mod sealed;
 mod seed;
+mod site_ca;
 mod store;
+mod trust;
+mod turn;
 
 pub use error::{Kind, PkiError};
 pub use expiry::{Expiry, State};
 pub use leaf::{Leaf, Origin, Reason};
 pub use pair::{Problem, check_pair};
 pub use passphrase::Passphrase;
-pub use store::Store;
+pub use site_ca::{Unfit, check_anchors, check_ca};
+pub use store::{Given, Store};
+pub use trust::{Mode, Phase, Trust, Turn, Way};
+pub use turn::{NewAuthority, check_given, leads_to};
 
 /// Days a leaf is valid: the most Apple's clients accept of a private CA.
 pub const LEAF_DAYS: i64 = 824;

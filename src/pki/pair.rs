@@ -54,6 +54,16 @@ pub enum Problem {
         /// The one after it.
         next: String,
     },
+    /// Peers trust that authority only.
+    #[error("the certificate of {subject} was issued by {issuer}, which does not lead to {authority}")]
+    NotOfAuthority {
+        /// Of the certificate.
+        subject: String,
+        /// Who signed it.
+        issuer: String,
+        /// Who was expected.
+        authority: String,
+    },
     /// Browsers would refuse it.
     #[error("the certificate is not for {host} (it is for {names})")]
     HostNotCovered {

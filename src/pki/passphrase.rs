@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use reemo_model::secret::Secret;
 
 use crate::error::{Kind, PkiError, Result};
+use crate::sealed::Stretch;
 use crate::{folder, random};
 
 /// Where the passphrase of the store comes from. The caller decides which.
@@ -27,6 +28,13 @@ pub(crate) struct Loaded {
     pub secret: Secret,
     /// Made by us with 256 random bits, so that stretching it is a waste of the operator's time.
     pub random: bool,
+}
+
+impl Loaded {
+    /// How much work it has to be to try it.
+    pub fn stretch(&self) -> Stretch {
+        if self.random { Stretch::Random } else { Stretch::Person }
+    }
 }
 
 impl Passphrase {

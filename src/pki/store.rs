@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use reemo_model::secret::Secret;
 use zeroize::Zeroizing;
 
 use crate::authority::{Authority, Issued};
+use crate::certificate::Certificate;
 use crate::error::{Kind, PkiError, Result};
 use crate::expiry::Expiry;
 use crate::folder;
@@ -16,24 +17,45 @@ use crate::key::PrivateKey;
 use crate::leaf::{Leaf, Origin, Reason, names, why_reissue};
 use crate::leaves::{Leaves, Stored, leaf};
 use crate::passphrase::{Loaded, Passphrase};
-use crate::sealed::{self, Stretch, Unopened};
+use crate::sealed::{self, Unopened};
 use crate::seed::Seed;
+use crate::trust::{Mode, Phase, Trust, Turn};
 
-const CA_CERT: &str = "ca.crt";
-const CA_KEY: &str = "ca.key";
+pub(crate) const CA_CERT: &str = "ca.crt";
+pub(crate) const CA_KEY: &str = "ca.key";
+pub(crate) const NEXT_CERT: &str = "next.crt";
+pub(crate) const NEXT_KEY: &str = "next.key";
+pub(crate) const TRUST: &str = "trust";
 const SITE_KEY: &str = "site.key";
 const LEAVES: &str = "leaves";
 
 /// The site's CA, its seed and its leaves.
 pub struct Store {
-    place: Place,
+    pub(crate) place: Place,
     seed: Seed,
-    authority: Authority,
+    /// The present one: the old one while there is a change under way.
+    pub(crate) authority: Authority,
+    /// The one that a change is under way to.
+    pub(crate) next: Option<Authority>,
+    pub(crate) trust: Trust,
+    /// What every service trusts, in PEM.
+    bundle: String,
+    /// Certificates the site gave, by service.
+    given: OnceLock<BTreeMap<String, Given>>,
     /// Leaves made for a plan: the same within one run.
     provisional: Mutex<BTreeMap<String, Leaf>>,
 }
 
-enum Place {
+/// A certificate that the site gave, with its intermediate ones, and its key, both in PEM.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// The certificate first.
+    pub cert_pem: String,
+    /// Not encrypted.
+    pub key_pem: Secret,
+}
+
+pub(crate) enum Place {
     Folder { path: PathBuf, passphrase: Loaded, writes: bool },
     Memory { ca_key: Zeroizing<Vec<u8>> },
 }
@@ -48,7 +70,15 @@ impl Store {
     pub fn create(folder: &Path, passphrase: &Passphrase, now: Timestamp) -> Result<Store> {
         refuse_existing(folder)?;
         let (authority, ca_key) = Authority::create(now)?;
-        Store::found(folder, passphrase, authority, &ca_key)
+        Store::found(folder, passphrase, authority, Some(&ca_key), Mode::Auto)
+    }
+
+    /// Creates a store for certificates that the site gives, and what they are held against.
+    pub fn create_provided(folder: &Path, passphrase: &Passphrase, anchors: &str) -> Result<Store> {
+        refuse_existing(folder)?;
+        let bad = || PkiError::new(Kind::Input, "the CA given is not PEM", CA_HINT);
+        let authority = Authority::from_pem(anchors).ok_or_else(bad)?;
+        Store::found(folder, passphrase, authority, None, Mode::Provided)
     }
 
     /// Creates a store around the site's own CA: its certificate (followed by those above it) and key.
@@ -60,40 +90,45 @@ impl Store {
         now: Timestamp,
     ) -> Result<Store> {
         refuse_existing(folder)?;
-        let bad = |what: &str| PkiError::new(Kind::Input, format!("the CA given cannot be used: {what}"), CA_HINT);
-        let authority = Authority::from_pem(ca_cert).ok_or_else(|| bad("its certificate is not PEM"))?;
-        if !authority.issuing.is_ca {
-            return Err(bad("its certificate (the first of the file) is not that of a CA"));
-        }
-        if let Some(problem) = crate::check_pair(ca_cert.as_bytes(), ca_key.expose(), None, now).first() {
-            return Err(bad(&problem.to_string()));
-        }
-        let key = PrivateKey::from_pem(ca_key.expose()).map_err(|problem| bad(&problem.to_string()))?;
-        let der =
-            key.to_pkcs8().ok_or_else(|| bad("keys of this kind cannot sign here (RSA, P-256, P-384, Ed25519)"))?;
-        // Tried now: the first certificate of an apply is too late to find out.
-        authority.issue(&der, "trial", &names("trial", &[])?, now).map_err(|error| bad(&error.message))?;
-        Store::found(folder, passphrase, authority, &der)
+        let (authority, der) = usable(ca_cert, ca_key, now)?;
+        Store::found(folder, passphrase, authority, Some(&der), Mode::ExternalCa)
     }
 
-    fn found(folder: &Path, passphrase: &Passphrase, authority: Authority, ca_key: &[u8]) -> Result<Store> {
+    fn found(
+        folder: &Path,
+        passphrase: &Passphrase,
+        authority: Authority,
+        ca_key: Option<&[u8]>,
+        mode: Mode,
+    ) -> Result<Store> {
         let passphrase = passphrase.read_or_make()?;
         let seed = Seed::random()?;
-        let stretch = if passphrase.random { Stretch::Random } else { Stretch::Person };
         let password = passphrase.secret.expose();
-        let files = [
+        let mut files = vec![
             (CA_CERT, Zeroizing::new(authority.pem.clone())),
-            (CA_KEY, sealed::seal(ca_key, password, stretch)?),
-            (SITE_KEY, sealed::seal(&seed.to_pkcs8(), password, stretch)?),
+            (SITE_KEY, sealed::seal(&seed.to_pkcs8(), password, passphrase.stretch())?),
             (folder::LOCK, Zeroizing::default()),
         ];
+        if let Some(key) = ca_key {
+            files.push((CA_KEY, sealed::seal(key, password, passphrase.stretch())?));
+        }
+        let trust = Trust { mode, ..Trust::default() };
+        if mode != Mode::Auto {
+            files.push((TRUST, Zeroizing::new(trust.text())));
+        }
         folder::make_whole(folder, LEAVES, &files)?;
-        Ok(Store {
-            place: Place::Folder { path: folder.to_owned(), passphrase, writes: true },
-            seed,
-            authority,
-            provisional: Mutex::default(),
-        })
+        let place = Place::Folder { path: folder.to_owned(), passphrase, writes: true };
+        Ok(Store::of(place, seed, authority, None, trust))
+    }
+
+    fn of(place: Place, seed: Seed, authority: Authority, next: Option<Authority>, trust: Trust) -> Store {
+        let bundle = match (&next, trust.turn.map(|t| t.phase)) {
+            (Some(next), Some(Phase::Spread | Phase::Issue)) => lines(&authority.pem) + &next.pem,
+            (Some(next), Some(Phase::Drop)) => next.pem.clone(),
+            _ => authority.pem.clone(),
+        };
+        let (given, provisional) = (OnceLock::new(), Mutex::default());
+        Store { place, seed, authority, next, trust, bundle, given, provisional }
     }
 
     /// Opens the store in a folder. Never creates anything.
@@ -112,16 +147,29 @@ impl Store {
         let (ca_path, ca) = file(CA_CERT)?;
         let authority = Authority::from_pem(&ca).ok_or_else(|| PkiError::damaged(&ca_path, "is no PEM certificate"))?;
         let (seed_path, sealed) = file(SITE_KEY)?;
-        file(CA_KEY)?;
+        let trust = match folder::read_text(&folder.join(TRUST))? {
+            Some(text) => Trust::read(&text)
+                .ok_or_else(|| PkiError::damaged(&folder.join(TRUST), "is not what this version writes"))?,
+            None => Trust::default(),
+        };
+        if trust.mode != Mode::Provided {
+            file(CA_KEY)?;
+        }
+        let next = match trust.turn {
+            Some(Turn { to, .. }) => {
+                let (path, pem) = file(NEXT_CERT)?;
+                if to != Mode::Provided {
+                    file(NEXT_KEY)?;
+                }
+                Some(Authority::from_pem(&pem).ok_or_else(|| PkiError::damaged(&path, "is no PEM certificate"))?)
+            }
+            None => None,
+        };
         let passphrase = passphrase.read()?;
         let seed = open_sealed(&seed_path, &sealed, &passphrase)?;
         let seed = Seed::from_pkcs8(&seed).ok_or_else(|| PkiError::damaged(&seed_path, "holds another kind of key"))?;
-        Ok(Store {
-            place: Place::Folder { path: folder.to_owned(), passphrase, writes: true },
-            seed,
-            authority,
-            provisional: Mutex::default(),
-        })
+        let place = Place::Folder { path: folder.to_owned(), passphrase, writes: true };
+        Ok(Store::of(place, seed, authority, next, trust))
     }
 
     /// A store in memory, for a plan of a site that has none yet: touches no disk. All it returns is a
@@ -129,7 +177,7 @@ impl Store {
     pub fn ephemeral(seed: Option<[u8; 32]>, now: Timestamp) -> Result<Store> {
         let (authority, ca_key) = Authority::create(now)?;
         let seed = seed.map_or_else(Seed::random, |bytes| Ok(Seed::from_bytes(bytes)))?;
-        Ok(Store { place: Place::Memory { ca_key }, seed, authority, provisional: Mutex::default() })
+        Ok(Store::of(Place::Memory { ca_key }, seed, authority, None, Trust::default()))
     }
 
     /// The same store for a plan: what would be issued comes as [`Origin::Provisional`] and is not stored.
@@ -148,12 +196,37 @@ impl Store {
 
     /// The certificates peers have to trust, in PEM.
     pub fn ca_pem(&self) -> &str {
-        &self.authority.pem
+        &self.bundle
     }
 
     /// SHA-256 of the issuing certificate, in hexadecimal. Public.
     pub fn ca_fingerprint(&self) -> String {
-        self.authority.issuing.fingerprint()
+        self.issuer().issuing.fingerprint()
+    }
+
+    /// Where the certificates come from, and where a change stands.
+    pub fn trust(&self) -> Trust {
+        self.trust
+    }
+
+    /// What tells this step of trust from every other, `<generation>-<hash>`, to be written on services; `None` as long
+    /// as there never was a change. Public.
+    pub fn trust_mark(&self) -> Option<String> {
+        let hash = || self.keyed_hash(format!("{}\n{}", self.ca_fingerprint(), self.bundle).as_bytes());
+        (self.trust.generation > 0).then(|| format!("{}-{}", self.trust.generation, &hash()[..8]))
+    }
+
+    /// Certificates the site gave, by service: used where the authority has no key here. Once for each store.
+    pub fn give(&self, given: BTreeMap<String, Given>) {
+        let _ = self.given.set(given);
+    }
+
+    /// Who issues now.
+    pub(crate) fn issuer(&self) -> &Authority {
+        match (&self.next, self.trust.turn) {
+            (Some(next), Some(Turn { phase: Phase::Issue | Phase::Drop, .. })) => next,
+            _ => &self.authority,
+        }
     }
 
     /// What identifies this site's store, to be recorded in the cluster: another control machine with
@@ -178,15 +251,19 @@ impl Store {
     pub fn leaf(&self, service: &str, extra: &[String], now: Timestamp) -> Result<Leaf> {
         let names = names(service, extra)?;
         let issue = |ca_key: &[u8]| {
-            self.authority.refuse_ended(now)?;
-            self.authority.issue(ca_key, service, &names, now)
+            self.issuer().refuse_ended(now)?;
+            self.issuer().issue(ca_key, service, &names, now)
         };
         match &self.place {
             Place::Memory { ca_key } => self.stand_in(service, Reason::New, || issue(ca_key)),
+            Place::Folder { path, writes, .. } if self.trust.issues() == Mode::Provided => {
+                let _lock = writes.then(|| folder::Lock::take(path)).transpose()?;
+                self.provided(path, service, *writes)
+            }
             Place::Folder { path, passphrase, writes } => {
                 let _lock = writes.then(|| folder::Lock::take(path)).transpose()?;
                 let reason = match self.leaves(path).read(service)? {
-                    Stored::Whole(leaf, certificate) => match why_reissue(&certificate, &names, &self.authority, now) {
+                    Stored::Whole(leaf, certificate) => match why_reissue(&certificate, &names, self.issuer(), now) {
                         None => return Ok(leaf),
                         Some(reason) => reason,
                     },
@@ -194,7 +271,9 @@ impl Store {
                     Stored::None => Reason::New,
                 };
                 if *writes {
-                    let issued = issue(&open_ca_key(path, passphrase)?)?;
+                    let next = matches!(self.trust.turn, Some(Turn { phase: Phase::Issue | Phase::Drop, .. }));
+                    let key = open_ca_key(path, if next { NEXT_KEY } else { CA_KEY }, passphrase)?;
+                    let issued = issue(&key)?;
                     self.leaves(path).write(service, &issued)?;
                     return Ok(leaf(service, issued, Origin::Issued(reason)));
                 }
@@ -207,10 +286,55 @@ impl Store {
         }
     }
 
+    /// The certificate the site gave; before it gave another one, a copy of that. The copy is what a change of authority
+    /// goes on with while the files given are those of the new one already.
+    fn provided(&self, path: &Path, service: &str, writes: bool) -> Result<Leaf> {
+        let stored = match self.leaves(path).read(service)? {
+            Stored::Whole(leaf, _) => Some(leaf),
+            Stored::Damaged | Stored::None => None,
+        };
+        let vouched =
+            |pem: &str| Certificate::all_from_pem(pem.as_bytes()).is_some_and(|chain| self.issuer().vouches(&chain));
+        let given = self.given.get().and_then(|given| given.get(service)).filter(|given| vouched(&given.cert_pem));
+        let Some(given) = given else {
+            return stored.filter(|leaf| vouched(&leaf.cert_pem)).ok_or_else(|| {
+                PkiError::new(
+                    Kind::Input,
+                    format!("no certificate of {} was given", self.issuer().issuing.subject_name),
+                    format!(
+                        "CERT_DIR must hold {service}.crt (the certificate, then intermediate ones) and {service}.key"
+                    ),
+                )
+            });
+        };
+        let reason = match stored {
+            Some(leaf) if leaf.cert_pem == given.cert_pem => return Ok(leaf),
+            Some(_) => Reason::Given,
+            None => Reason::New,
+        };
+        let bad = |what: String| PkiError::new(Kind::Input, format!("{service}.key: {what}"), CA_HINT);
+        let key = PrivateKey::from_pem(given.key_pem.expose()).map_err(|problem| bad(problem.to_string()))?;
+        let key_der = key.to_pkcs8().ok_or_else(|| bad("keys of this kind are not known here".into()))?;
+        let not_after = Certificate::all_from_pem(given.cert_pem.as_bytes())
+            .and_then(|chain| chain.first().map(|c| c.not_after))
+            .ok_or_else(|| bad("its certificate is not PEM".into()))?;
+        let issued = Issued { cert_pem: given.cert_pem.clone(), key_der, not_after };
+        if writes {
+            self.leaves(path).write(service, &issued)?;
+        }
+        Ok(leaf(service, issued, Origin::Issued(reason)))
+    }
+
     /// When each certificate of the store ends: the CA first, then the leaves by name.
     pub fn expiry(&self, now: Timestamp) -> Result<Vec<Expiry>> {
-        let ca = &self.authority.issuing;
-        let mut list = vec![Expiry::of("ca", &ca.subject_name, ca.not_after, Expiry::CA_WINDOW_DAYS, now)];
+        let row = |name: &str, ca: &Authority, mode: Mode| {
+            let window = if mode == Mode::Provided { Expiry::LEAF_WINDOW_DAYS } else { Expiry::CA_WINDOW_DAYS };
+            Expiry::of(name, &ca.issuing.subject_name, ca.issuing.not_after, window, now)
+        };
+        let mut list = vec![row("ca", &self.authority, self.trust.mode)];
+        if let (Some(next), Some(turn)) = (&self.next, self.trust.turn) {
+            list.push(row("ca-next", next, turn.to));
+        }
         let Place::Folder { path, .. } = &self.place else {
             return Ok(list);
         };
@@ -258,10 +382,32 @@ fn refuse_existing(folder: &Path) -> Result<()> {
     ))
 }
 
-fn open_ca_key(folder: &Path, passphrase: &Loaded) -> Result<Zeroizing<Vec<u8>>> {
-    let path = folder.join(CA_KEY);
+fn open_ca_key(folder: &Path, file: &str, passphrase: &Loaded) -> Result<Zeroizing<Vec<u8>>> {
+    let path = folder.join(file);
     let sealed = folder::read_text(&path)?.ok_or_else(|| PkiError::damaged(&path, "is missing"))?;
     open_sealed(&path, &sealed, passphrase)
+}
+
+/// The site's CA, and its key in PKCS#8, if something can be issued with them.
+pub(crate) fn usable(ca_cert: &str, ca_key: &Secret, now: Timestamp) -> Result<(Authority, Zeroizing<Vec<u8>>)> {
+    let bad = |what: &str| PkiError::new(Kind::Input, format!("the CA given cannot be used: {what}"), CA_HINT);
+    let authority = Authority::from_pem(ca_cert).ok_or_else(|| bad("its certificate is not PEM"))?;
+    if !authority.issuing.is_ca {
+        return Err(bad("its certificate (the first of the file) is not that of a CA"));
+    }
+    if let Some(problem) = crate::check_pair(ca_cert.as_bytes(), ca_key.expose(), None, now).first() {
+        return Err(bad(&problem.to_string()));
+    }
+    let key = PrivateKey::from_pem(ca_key.expose()).map_err(|problem| bad(&problem.to_string()))?;
+    let der = key.to_pkcs8().ok_or_else(|| bad("keys of this kind cannot sign here (RSA, P-256, P-384, Ed25519)"))?;
+    // Tried now: the first certificate of an apply is too late to find out.
+    authority.issue(&der, "trial", &names("trial", &[])?, now).map_err(|error| bad(&error.message))?;
+    Ok((authority, der))
+}
+
+/// A PEM text that another one may follow.
+fn lines(pem: &str) -> String {
+    format!("{}\n", pem.trim_end())
 }
 
 fn open_sealed(path: &Path, sealed: &str, passphrase: &Loaded) -> Result<Zeroizing<Vec<u8>>> {

@@ -96,7 +96,7 @@ fn a_rotated_certificate_is_issued_anew() {
     };
     for (more, says) in [
         (&["reemo_apy"][..], "did you mean `reemo_api`?"),
-        (&["ca"], "every service would distrust the others"),
+        (&["ca"], "certs rotate-ca"),
         (&[], "or --all"),
         (&["reemo_api", "--all"], "not both"),
     ] {

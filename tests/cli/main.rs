@@ -22,6 +22,7 @@ mod certs;
 mod config;
 mod docs;
 mod explain;
+mod inside;
 mod pasted;
 mod playbook;
 mod roles;

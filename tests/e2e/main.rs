@@ -86,6 +86,12 @@ fn faults() {
 
 #[test]
 #[ignore = "make test-all"]
+fn trust_of_the_inside() {
+    topology::trust::tell();
+}
+
+#[test]
+#[ignore = "make test-all"]
 fn storage_replicated_by_the_site() {
     topology::storage::replicated();
 }

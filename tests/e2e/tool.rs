@@ -115,7 +115,12 @@ pub struct Started {
 impl Started {
     /// Waits for its end, and keeps what it printed.
     pub fn end(self) -> Ran {
-        let ended = self.running.wait(LIMIT);
+        self.end_within(LIMIT)
+    }
+
+    /// The same for what takes longer than any single run.
+    pub fn end_within(self, limit: Duration) -> Ran {
+        let ended = self.running.wait(limit);
         let took = self.began.elapsed();
         let ran = Ran { line: self.line, code: ended.code, out: ended.out, err: ended.err, took };
         let mut file = fs::OpenOptions::new().create(true).append(true).open(self.transcript).expect("the transcript");

@@ -1,14 +1,18 @@
 //! `certs`.
 
-use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 
-use super::{InventoryOptions, OutputArgs};
+use clap::{Args, ValueEnum};
+use reemo_model::catalogue::Span;
+
+use super::{ConnectOptions, InventoryOptions, OutputArgs};
 
 /// Arguments of `certs`.
 #[derive(Debug, Clone, Args)]
 pub struct CertsArgs {
     /// `list`: every certificate and its end. `check`: one line and an exit code, for supervision. `rotate SERVICE…`: the
-    /// next apply issues others for these services.
+    /// next apply issues others for these services. `rotate-ca`: change over to another authority, without a failed
+    /// request. `export`: the authority in one encrypted file.
     pub action: CertsAction,
     /// With rotate: services as `certs list` names them.
     pub services: Vec<String>,
@@ -22,9 +26,21 @@ pub struct CertsArgs {
     /// With check: Nagios' exit codes: 0 OK, 1 WARNING (renewal is due), 2 CRITICAL (ended), 3 UNKNOWN.
     #[arg(long)]
     pub nagios: bool,
+    /// With rotate-ca: go back from a change that is under way.
+    #[arg(long)]
+    pub back: bool,
+    /// With rotate-ca: wait so long (`30s`, `10m`) for another run on the same cluster to end.
+    #[arg(long = "lock-wait", value_name = "DURATION")]
+    pub lock_wait: Option<Span>,
+    /// With export: the file to write.
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
     /// Inventory.
     #[command(flatten)]
     pub inventory: InventoryOptions,
+    /// With rotate-ca: login.
+    #[command(flatten)]
+    pub connect: ConnectOptions,
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -39,4 +55,8 @@ pub enum CertsAction {
     Check,
     /// The next apply issues others.
     Rotate,
+    /// Change over to another authority.
+    RotateCa,
+    /// The authority in one encrypted file.
+    Export,
 }

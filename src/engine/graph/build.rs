@@ -284,7 +284,7 @@ impl Builder<'_> {
                     } else {
                         Select::OnlyTags(file.only_tags.clone())
                     };
-                    let resource = host_file(file);
+                    let resource = host_file(&service.name, file);
                     let title = resource.title();
                     // In the role's order: whoever watches for the last one finds the others in place.
                     last = self.put(

@@ -3,7 +3,7 @@
 use reemo_model::secret::Blob;
 use reemo_model::supply;
 use reemo_model::wanted::{WantedFile, WantedService};
-use reemo_resource::host::{Directory, File, HostResource, JsonMerge, Package, PackageSet, Unit, Wanted};
+use reemo_resource::host::{Directory, File, HostResource, JsonMerge, Package, PackageSet, Told, Unit, Wanted};
 
 use crate::engine::guard::DAEMON;
 use crate::engine::site::{ClusterSite, Supply};
@@ -77,10 +77,14 @@ pub(super) fn registry_trust(registry: &str, ca: &Blob) -> Vec<HostResource> {
     ]
 }
 
-pub(super) fn host_file(file: &WantedFile) -> HostResource {
+pub(super) fn host_file(service: &str, file: &WantedFile) -> HostResource {
     let wanted = match &file.content {
         Some(content) => Wanted::Present { content: content.clone(), mode: file.mode, owner: file.owner.clone() },
         None => Wanted::Absent,
     };
-    HostResource::File(File { path: file.path.clone(), wanted })
+    let (resource, argv) = (File { path: file.path.clone(), wanted }, file.says.clone());
+    if argv.is_empty() {
+        return HostResource::File(resource);
+    }
+    HostResource::Told(Told { file: resource, service: service.to_owned(), argv })
 }

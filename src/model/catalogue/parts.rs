@@ -36,6 +36,8 @@ pub enum Tls {
     Files,
     /// Also `tls.pem`: key and chain in one file.
     Bundle,
+    /// None there: the role writes them to the hosts (`inside(service)`), where the service reads them anew by itself.
+    Hosts,
 }
 
 /// Content delivered as a Swarm secret or config.
@@ -88,6 +90,10 @@ pub struct HostFile {
     /// Looked at only when one of these tags is asked for.
     #[serde(default)]
     pub only_tags: Vec<String>,
+    /// Run in the service's container on that host, if it has one there, before the file is written: what the file says
+    /// has been done.
+    #[serde(default)]
+    pub says: Vec<String>,
 }
 
 /// A directory on the hosts.

@@ -351,7 +351,9 @@ impl RoleRenderer<'_> {
             None
         };
         let mode = self.mode(&key, &file.mode)?;
-        Ok(WantedFile { path, content, mode, owner: file.owner.clone(), only_tags: file.only_tags.clone() })
+        let says = file.says.iter().map(|word| self.text(&key, word, ctx)).collect::<Result<_, _>>()?;
+        let (owner, only_tags) = (file.owner.clone(), file.only_tags.clone());
+        Ok(WantedFile { path, content, mode, owner, only_tags, says })
     }
 
     fn mounts(&self, ctx: &Context) -> Result<Vec<BindMount>, String> {

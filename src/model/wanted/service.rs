@@ -96,6 +96,13 @@ impl WantedService {
     }
 }
 
+impl WantedService {
+    /// True when its containers are made anew for another certificate.
+    pub fn has_certificates(&self) -> bool {
+        self.tls.is_some_and(|tls| tls != Tls::Hosts)
+    }
+}
+
 /// How a database is dumped, rendered.
 #[derive(Clone, Debug)]
 pub struct WantedDump {
@@ -144,6 +151,8 @@ pub struct WantedFile {
     pub owner: String,
     /// Looked at only with one of these tags.
     pub only_tags: Vec<String>,
+    /// Run in the service's container before it is written.
+    pub says: Vec<String>,
 }
 
 /// A directory, rendered.

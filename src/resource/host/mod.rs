@@ -15,6 +15,7 @@ mod path;
 mod stat;
 pub mod surroundings;
 mod text;
+mod told;
 mod unit;
 
 use reemo_model::change::Verdict;
@@ -31,6 +32,7 @@ pub use json_merge::JsonMerge;
 pub use observation::{HostObservation, ObserveError, Section};
 pub use package::{Package, PackageSet, PackageState};
 pub use stat::{FileState, Kind, Stat};
+pub use told::Told;
 pub use unit::{Unit, UnitState, restart};
 
 /// One resource of a host.
@@ -46,6 +48,8 @@ pub enum HostResource {
     JsonMerge(JsonMerge),
     /// A systemd unit.
     Unit(Unit),
+    /// A file that says that a container has read something anew.
+    Told(Told),
 }
 
 impl HostResource {
@@ -57,6 +61,7 @@ impl HostResource {
             HostResource::Directory(directory) => format!("directory:{}", directory.path),
             HostResource::JsonMerge(merge) => format!("json:{}", merge.path),
             HostResource::Unit(unit) => format!("unit:{}", unit.name),
+            HostResource::Told(told) => format!("file:{}", told.file.path),
         }
     }
 
@@ -68,6 +73,7 @@ impl HostResource {
             HostResource::Directory(directory) => format!("directory {}", directory.path),
             HostResource::JsonMerge(merge) => format!("settings in {}", merge.path),
             HostResource::Unit(unit) => unit.title(),
+            HostResource::Told(told) => told.file.title(),
         }
     }
 
@@ -79,6 +85,7 @@ impl HostResource {
             HostResource::Directory(directory) => directory.diff(seen),
             HostResource::JsonMerge(merge) => merge.diff(seen),
             HostResource::Unit(unit) => unit.diff(seen),
+            HostResource::Told(told) => told.diff(seen),
         }
     }
 }
@@ -97,6 +104,7 @@ pub fn observe_plan(resources: &[HostResource]) -> Vec<Probe> {
             HostResource::Directory(directory) => asks.add(&directory.path, stat::Ask::Stat),
             HostResource::JsonMerge(merge) => asks.add(&merge.path, stat::Ask::Content),
             HostResource::Unit(unit) => units.push(unit.name.clone()),
+            HostResource::Told(told) => told.file.ask(&mut asks),
         }
     }
     let mut probes = vec![facts::probe(), facts::disk_probe(), package::probe(names), unit::probe(units)];

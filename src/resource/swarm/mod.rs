@@ -25,6 +25,8 @@ pub const GENERATION: u32 = 1;
 pub const IMAGE: &str = "io.reemo.image";
 /// Label on a service: the tag of its image.
 pub const RELEASE: &str = "io.reemo.release";
+/// Label on a service with certificates: the step of trust they are of, `<generation>-<hash>`, once there was a change.
+pub const TRUST: &str = "io.reemo.trust";
 /// Label on the job: the fingerprint of the last run that succeeded.
 pub const JOB_DONE: &str = "io.reemo.job.done";
 /// Node label: the node that holds the internal database's directory.

@@ -11,7 +11,7 @@ use super::fields::{Fields, compare, flatten};
 use super::material::Material;
 use super::observed::{SwarmObservation, number, repository, text};
 use super::spec::{Pin, spec};
-use super::{IMAGE, JOB_DONE, MANAGED};
+use super::{IMAGE, JOB_DONE, MANAGED, TRUST};
 
 /// An image that nobody pulls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct Input<'a> {
     pub carried: Option<Carried>,
     /// Which certificates folder it belongs to.
     pub site: &'a str,
+    /// Which step of trust its certificates are of.
+    pub trust: Option<&'a str>,
     /// Registry login kept with the service.
     pub auth: Option<RegistryAuth>,
     /// What is there.
@@ -73,7 +75,11 @@ impl Input<'_> {
             (None, Some(digest)) => Pin::Digest(digest),
             (None, None) => Pin::Tag,
         };
-        spec(self.service, &self.materials, pin, self.site)
+        let mut spec = spec(self.service, &self.materials, pin, self.site);
+        if let Some(mark) = self.trust.filter(|_| self.service.has_certificates()) {
+            spec["Labels"][TRUST] = json!(mark);
+        }
+        spec
     }
 
     fn flat(&self, spec: &Value) -> Fields {
@@ -164,14 +170,18 @@ impl Input<'_> {
         self.change(Action::Run, fields, self.update(found, wanted))
     }
 
-    /// Identity of a job's run: its task, without `INIT_*`, counters and placement.
+    /// Identity of a job's run: its task, without `INIT_*`, counters and placement. Certificates change no schema: a run
+    /// gets those of its day, and none is begun for them.
     pub fn fingerprint(&self, spec: &Value) -> String {
         let mut hash = Sha256::new();
         let mut task = spec["TaskTemplate"].clone();
         // The same image is the same, however it came to the nodes.
         task["ContainerSpec"]["Image"] = json!(image_in(spec));
         for (path, value) in self.flat(&task) {
-            if path.starts_with("ContainerSpec.Env.INIT_") || path.starts_with("Placement") {
+            let certificate = ["tls.crt", "tls.key", "ca.crt"]
+                .iter()
+                .any(|f| path.starts_with(&format!("ContainerSpec.Secrets.{f}.")));
+            if path.starts_with("ContainerSpec.Env.INIT_") || path.starts_with("Placement") || certificate {
                 continue;
             }
             hash.update(path.as_bytes());

@@ -4,7 +4,7 @@
 //! `REEMO_LOAD_TAGS=db,api` measures only these (and leaves out what needs all of them).
 
 mod gap;
-mod generator;
+pub mod generator;
 
 use std::time::Duration;
 

@@ -17,13 +17,13 @@ const LISTENERS: [&str; 8] = [
 
 /// Asks `$1` for a page from where Traefik's container is in the network, verifying its name; with Traefik's certificate
 /// when `$2` is `with`.
-const ASK: &str = r#"secrets=/proc/$pid/root/run/secrets
+const ASK: &str = r#"certs=/proc/$pid/root/etc/reemo/traefik/certs
 ip=$(docker inspect -f '{{(index .NetworkSettings.Networks "reemo").IPAddress}}' \
   "$(docker ps -q --filter "label=com.docker.swarm.service.name=$1" | head -n 1)")
-[ "$2" != with ] || set -- "$1" "$2" -cert "$secrets/tls.crt" -key "$secrets/tls.key"
+[ "$2" != with ] || set -- "$1" "$2" -cert "$certs/inside.pem" -key "$certs/inside.pem"
 name=$1; shift 2
 printf 'GET /live HTTP/1.0\r\nHost: %s\r\n\r\n' "$name" | timeout 10 nsenter -t "$pid" -n openssl s_client -quiet \
-  -connect "$ip:8443" -servername "$name" -CAfile "$secrets/ca.crt" -verify_return_error -verify_hostname "$name" "$@" 2>&1
+  -connect "$ip:8443" -servername "$name" -CAfile "$certs/inside-ca.crt" -verify_return_error -verify_hostname "$name" "$@" 2>&1
 exit 0"#;
 
 /// Step 6.
@@ -50,7 +50,7 @@ fn database(stage: &Stage) {
         );
         stage.fleet.try_sh(host, &script, "").out
     };
-    let with = ask("--ssl-cert=/run/secrets/tls.crt --ssl-key=/run/secrets/tls.key");
+    let with = ask("--ssl-cert=/run/reemo/tls/tls.pem --ssl-key=/run/reemo/tls/tls.pem");
     assert!(with.contains("4242"), "{with}");
     let without = ask("");
     assert!(without.contains("Access denied"), "the password alone is not enough: {without}");

@@ -10,6 +10,7 @@ mod outside;
 pub mod split;
 pub mod storage;
 pub mod supply;
+pub mod trust;
 
 use std::collections::BTreeMap;
 use std::fs;
