@@ -7,7 +7,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 
 use jiff::Timestamp;
-use reemo_pki::{Mode, Trust, Turn, Way};
+use reemo_pki::{Mode, Passphrase, Trust, Turn, Way};
 
 use super::args::{ApplyArgs, CertsArgs, Format};
 use super::prepare::{self, Exit, Pki};
@@ -140,14 +140,14 @@ pub fn export(args: &CertsArgs) -> Result<u8, Exit> {
         file.sync_all()
     };
     write().map_err(|e: std::io::Error| Exit::failed(format!("cannot write {}: {e}", to.display())))?;
-    let opens = match &args.inventory.pki_passphrase_file {
-        Some(file) => file.display().to_string(),
-        None => "~/.config/reemo-infra/pki.key".into(),
+    let opens = match pki.passphrase() {
+        Passphrase::File(file) | Passphrase::KeyFile(file) => format!("file:{}", file.display()),
+        Passphrase::Given(_) => "stdin".into(),
     };
     say(
         args,
         &format!(
-            "{}: the certificate of {}, and its key, encrypted\nit opens with: openssl pkey -in {} -passin file:{opens}",
+            "{}: the certificate of {}, and its key, encrypted\nit opens with: openssl pkey -in {} -passin {opens}",
             to.display(),
             last(&pki),
             to.display()

@@ -4,6 +4,7 @@
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use reemo_model::secret::Secret;
 use reemo_model::vault::{Password, Vault, is_vault};
@@ -90,7 +91,23 @@ fn sources(options: &VaultOptions, settings: &Settings, ask: Ask) -> Result<Vec<
     Ok(out)
 }
 
+/// What was typed, by question: `certs rotate-ca` reads the inventory once for each of its runs, and asks once for all.
+static TYPED: Mutex<Vec<(String, Secret)>> = Mutex::new(Vec::new());
+
 fn prompt(label: &str, named: bool, new: bool) -> Result<Secret, Exit> {
+    if new {
+        return typed(label, named, new);
+    }
+    let mut known = TYPED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, secret)) = known.iter().find(|(of, _)| of == label) {
+        return Ok(secret.clone());
+    }
+    let secret = typed(label, named, new)?;
+    known.push((label.to_owned(), secret.clone()));
+    Ok(secret)
+}
+
+fn typed(label: &str, named: bool, new: bool) -> Result<Secret, Exit> {
     let of = if named { format!(" ({label})") } else { String::new() };
     let first = ask(&if new { format!("New vault password{of}: ") } else { format!("Vault password{of}: ") })?;
     if new && *ask(&format!("Confirm new vault password{of}: "))? != *first {

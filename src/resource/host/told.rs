@@ -7,15 +7,21 @@ use reemo_model::op::{Exec, Op};
 use super::File;
 use super::observation::HostObservation;
 
-/// Runs the rest of its arguments in the service's container on this host. A container that is not healthy is no reason
-/// to go on: what it does with the old files, nobody knows. Where there is none, the next one reads the new ones.
-const SCRIPT: &str = r#"service=$1
-shift
+/// Runs the rest of its arguments in the service's container on this host. One that is starting is waited for, `$1` times
+/// a second; one that stays unhealthy is no reason to go on: what it does with the old files, nobody knows. Where there
+/// is none, the next one reads the new ones.
+const SCRIPT: &str = r#"tries=$1 service=$2
+shift 2
 box() { docker ps -q --filter "label=com.docker.swarm.service.name=$service" --filter status=running "$@" | head -n 1; }
-[ -n "$(box)" ] || exit 0
-id=$(box --filter health=healthy)
-[ -n "$id" ] || { echo "the container of $service is not healthy: it was not told to read its files anew" >&2; exit 1; }
-exec docker exec "$id" "$@""#;
+while [ -n "$(box)" ]; do
+  id=$(box --filter health=healthy)
+  [ -z "$id" ] || exec docker exec "$id" "$@"
+  tries=$((tries-1))
+  [ "$tries" -gt 0 ] || { echo "the container of $service is not healthy: it was not told to read its files anew" >&2; exit 1; }
+  sleep 1
+done"#;
+/// A database that was just restarted is ready within seconds; the rest of the step's limit is for slow engines.
+const TRIES: &str = "30";
 
 /// A file that says that the container of a service has read something anew.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,8 +38,8 @@ impl Told {
     pub(super) fn diff(&self, seen: &HostObservation) -> Verdict {
         match self.file.diff(seen) {
             Verdict::Change(mut change) if change.ops.iter().any(|op| matches!(op, Op::WriteFile(_))) => {
-                let words = ["sh", "-ec", SCRIPT, "sh", &self.service].map(str::to_owned);
-                let exec = Exec::new(words.into_iter().chain(self.argv.iter().cloned())).timeout(60);
+                let words = ["sh", "-ec", SCRIPT, "sh", TRIES, &self.service].map(str::to_owned);
+                let exec = Exec::new(words.into_iter().chain(self.argv.iter().cloned())).timeout(120);
                 change.ops.insert(0, Op::Exec(exec));
                 Verdict::Change(change)
             }
@@ -62,7 +68,7 @@ mod tests {
         std::fs::write(&docker, text).unwrap();
         std::fs::set_permissions(&docker, std::fs::Permissions::from_mode(0o755)).unwrap();
         let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
-        let words = ["-ec", SCRIPT, "sh", "reemo_mysql", "mysql", "-e", "FLUSH SSL"];
+        let words = ["-ec", SCRIPT, "sh", "1", "reemo_mysql", "mysql", "-e", "FLUSH SSL"];
         let done = Command::new("sh").args(words).env("PATH", path).output().unwrap();
         let said = [done.stdout, done.stderr].concat();
         (done.status.success(), String::from_utf8_lossy(&said).trim().to_owned())

@@ -32,9 +32,11 @@ impl Database {
         let name = &site.fleet.name;
         let container = format!("fleet-{name}-database");
         let folder = site.fleet.control().join("database");
-        let make = r#"mkdir -p "$0/run/secrets" && cd "$0/run/secrets" || exit 1
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 60 -subj /CN=database -keyout tls.key -out tls.crt 2>/dev/null
-cp tls.crt ca.crt
+        let make = r#"mkdir -p "$0/run/secrets" "$0/run/reemo/tls" && cd "$0/run/reemo/tls" || exit 1
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 60 -subj /CN=database -keyout tls.key -out ca.crt 2>/dev/null
+cat tls.key ca.crt >tls.pem
+chmod 0644 tls.pem
+cd "$0/run/secrets" || exit 1
 printf %s "of:the'external database" >db_user_password
 printf %s "nobody-asks-for-it" >mysql_root_password"#;
         let mut command = Command::new("sh");

@@ -3,6 +3,7 @@
 //! on its way.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
@@ -50,6 +51,7 @@ pub fn tell() {
     site.step("plan: another authority is refused, with the way to it", |s| {
         s.tool.run(&["plan"]).ends_with(8).says("CERT_MODE is provided now").says("certs rotate-ca");
     });
+    let untouched = undisturbed(&site);
     let mut running = generator.start(1);
     site.step("certs rotate-ca to them, killed in its second step, and again", |s| {
         let run = s.tool.start(&["certs", "rotate-ca"]);
@@ -60,14 +62,17 @@ pub fn tell() {
         s.tool.run(&["certs", "list"]).ends_with(0).says("step 2 of 3");
         s.tool.start(&["certs", "rotate-ca"]).end_within(LONG).ends_with(0).says("trusts nobody else");
         issued_by(s, "other", "other");
+        assert_eq!(undisturbed(s), untouched, "neither Traefik nor the database was restarted");
     });
     running = heard(&generator, running, 2, "from external-ca to provided");
     site.write(&groups(""));
     site.step("certs rotate-ca to an authority of ours", |s| {
         s.tool.start(&["certs", "rotate-ca"]).end_within(LONG).ends_with(0).says("Reemo internal CA");
+        assert_eq!(undisturbed(s), untouched, "neither Traefik nor the database was restarted");
     });
     let _ = heard(&generator, running, 3, "from provided to auto");
     site.step("again: nothing to do", |s| s.settled());
+    site.step("certs export: a copy that opens with the key of the folder, and nothing else does", exported);
     site.done();
 }
 
@@ -101,12 +106,37 @@ fn until_listed(site: &Site, piece: &str) {
     panic!("certs list never said `{piece}`");
 }
 
-fn openssl(site: &Site, words: &str) -> String {
+fn try_openssl(site: &Site, words: &str) -> command::Ended {
     let mut openssl = Command::new("openssl");
     openssl.args(words.split(' ')).current_dir(site.fleet.control());
-    let ended = command::run(openssl, "", Duration::from_secs(60));
+    command::run(openssl, "", Duration::from_secs(60))
+}
+
+fn openssl(site: &Site, words: &str) -> String {
+    let ended = try_openssl(site, words);
     assert!(ended.success(), "openssl {words}: {}", ended.err);
     ended.out
+}
+
+/// The tasks of those that a change of authority leaves alone.
+fn undisturbed(site: &Site) -> Vec<String> {
+    let list = "docker service ps -f desired-state=running --no-trunc -q";
+    let ask = format!("{list} traefik; {list} reemo_mysql");
+    let ids: Vec<String> = site.fleet.sh(site.fleet.host("infra1"), &ask).lines().map(str::to_owned).collect();
+    assert_eq!(ids.len(), 2, "{ids:?}");
+    ids
+}
+
+/// The authority in one file.
+fn exported(site: &Site) {
+    let file = site.fleet.control().join("authority.pem");
+    site.tool.run(&["certs", "export", "--to", &file.display().to_string()]).ends_with(0).says("openssl pkey");
+    let mode = fs::metadata(&file).expect("it was written").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    fs::write(site.fleet.control().join("wrong"), "another one").expect("a file");
+    assert!(!try_openssl(site, "pkey -in authority.pem -noout -passin file:wrong").success());
+    let key = openssl(site, "pkey -in authority.pem -pubout -passin file:config/reemo-infra/pki.key");
+    assert_eq!(key, openssl(site, "x509 -in authority.pem -noout -pubkey"), "key and certificate are a pair");
 }
 
 /// `NAME.crt` and `NAME.key`, with these extensions, signed by another one or by itself.
