@@ -53,12 +53,14 @@ pub async fn run(args: &CertsArgs, argv: &[String]) -> Result<u8, Exit> {
 /// What there is, and where the certificates of the inside come from.
 struct Found {
     entries: Vec<Entry>,
+    /// Clusters that have some on their servers, where this machine does not look.
+    elsewhere: Vec<String>,
     trust: Trust,
 }
 
 fn read(args: &CertsArgs, now: Timestamp) -> Result<Found, Exit> {
     let (loaded, pki) = prepare::certificates(&args.inventory)?;
-    let mut entries = Vec::new();
+    let (mut entries, mut elsewhere) = (Vec::new(), Vec::new());
     if !pki.store.is_provisional() {
         let inside = pki.store.expiry(now)?;
         entries.extend(inside.into_iter().map(|expiry| Entry { of: "inside".into(), expiry }));
@@ -68,13 +70,16 @@ fn read(args: &CertsArgs, now: Timestamp) -> Result<Found, Exit> {
         let pairs = site::portal_certificates(&loaded, &pki.store, host).map_err(|d| prepare::invalid(&loaded, d))?;
         let ends = portal_certs::ends(pairs.as_ref(), now).map_err(|d| prepare::invalid(&loaded, d))?;
         entries.extend(ends.into_iter().map(|expiry| Entry { of: cluster.name.clone(), expiry }));
+        if pairs.iter().filter_map(Value::as_array).flatten().any(portal_certs::is_remote) {
+            elsewhere.push(cluster.name.clone());
+        }
     }
     for entry in &mut entries {
         if let (Some(days), true) = (args.days, entry.expiry.state != State::Expired) {
             entry.expiry.state = if entry.expiry.days_left < days { State::Due } else { State::Valid };
         }
     }
-    Ok(Found { entries, trust: pki.store.trust() })
+    Ok(Found { entries, elsewhere, trust: pki.store.trust() })
 }
 
 /// Sets them aside. The hosts are not touched: what comes of it is what `plan` shows, and `apply` does.
@@ -113,16 +118,21 @@ fn rotate(args: &CertsArgs, now: Timestamp) -> Result<u8, Exit> {
     Ok(0)
 }
 
-fn list(args: &CertsArgs, Found { entries, trust }: &Found) -> Result<u8, Exit> {
+fn list(args: &CertsArgs, Found { entries, elsewhere, trust }: &Found) -> Result<u8, Exit> {
     let mut printer = output::printer(&args.output);
     if args.output.format != Format::Text {
         let all: Vec<Value> = entries.iter().map(document).collect();
         let change = trust.turn.map(|turn| json!({"step": turn.phase.number(), "to": turn.to.to_string()}));
         let mode = trust.mode.to_string();
-        printer.print(&json!({"schema": 1, "mode": mode, "change": change, "certificates": all}).to_string());
+        let document =
+            json!({"schema": 1, "mode": mode, "change": change, "certificates": all, "on_servers": elsewhere});
+        printer.print(&document.to_string());
     } else if entries.is_empty() {
         printer.print("no certificate yet: the first apply makes those of the inside");
     } else {
+        for cluster in elsewhere {
+            printer.note(&format!("{cluster} has certificates on its servers (`remote: true`): doctor looks at them"));
+        }
         let mut table = Table::new(["OF", "NAME", "SUBJECT", "ENDS", "DAYS", "STATE"]);
         for Entry { of, expiry } in entries {
             let (ends, days) = (day(expiry.not_after), expiry.days_left.to_string());

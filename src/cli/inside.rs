@@ -13,6 +13,7 @@ use reemo_pki::{Expiry, Given, Mode, NewAuthority, Problem, State, Store, Unfit}
 use serde_json::Value as Json;
 
 use super::load::Loaded;
+use super::portal_certs;
 use super::prepare::Exit;
 use super::site::{self, Variables};
 
@@ -73,7 +74,7 @@ pub fn shared(loaded: &Loaded, store: &Arc<Store>, inside: &Inside, diagnostics:
     for cluster in &loaded.clusters {
         let Some(host) = cluster.hosts.first() else { continue };
         let Ok(Some(Json::Array(pairs))) = site::portal_certificates(loaded, store, host) else { continue };
-        for (index, pair) in pairs.iter().enumerate() {
+        for (index, pair) in pairs.iter().enumerate().filter(|(_, pair)| !portal_certs::is_remote(pair)) {
             // One that cannot be read is said where it is looked at.
             let pem = pair["cert_file"].as_str().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
             if anchors.iter().any(|anchors| reemo_pki::leads_to(&pem, anchors)) {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use reemo_model::diag::{Diagnostic, Diagnostics, Place, shorten};
 use reemo_model::secret::Secret;
+use reemo_model::template::truthy;
 use reemo_model::vars::Definition;
 use reemo_pki::{Expiry, Problem};
 use serde_json::{Value as Json, json};
@@ -23,6 +24,13 @@ pub fn read(
     let (mut list, mut troubles) = (Vec::new(), Diagnostics::new());
     for (index, pair) in pairs.iter().enumerate() {
         let place = |key: Option<&str>| place(written, index, key);
+        if is_remote(pair) {
+            match remote(pair, index, host) {
+                Ok(item) => list.push(item),
+                Err((key, trouble)) => troubles.push(trouble.at(place(Some(key)).or_else(|| place(None)))),
+            }
+            continue;
+        }
         let file = |key: &str| file(pair, index, key).map_err(|e| e.at(place(Some(key)).or_else(|| place(None))));
         let (cert, key) = match (file("cert_file"), file("key_file")) {
             (Ok(cert), Ok(key)) => (cert, key),
@@ -42,6 +50,7 @@ pub fn read(
             "key": format!("/etc/reemo/traefik/certs/{index}.key"),
             "cert_pem": String::from_utf8_lossy(&cert),
             "key_pem": String::from_utf8_lossy(&key),
+            "remote": null,
         }));
     }
     if troubles.is_empty() { Ok(Json::Array(list)) } else { Err(troubles) }
@@ -51,7 +60,7 @@ pub fn read(
 pub fn ends(value: Option<&Json>, now: Timestamp) -> Result<Vec<Expiry>, Diagnostic> {
     let Some(Json::Array(pairs)) = value else { return Ok(vec![]) };
     let mut ends = Vec::new();
-    for (index, pair) in pairs.iter().enumerate() {
+    for (index, pair) in pairs.iter().enumerate().filter(|(_, pair)| !is_remote(pair)) {
         let pem = file(pair, index, "cert_file")?;
         let name = pair["cert_file"].as_str().and_then(|p| p.rsplit('/').next()).unwrap_or_default();
         let expiry = Expiry::of_pem(name, &pem, now).ok_or_else(|| {
@@ -61,6 +70,31 @@ pub fn ends(value: Option<&Json>, now: Timestamp) -> Result<Vec<Expiry>, Diagnos
         ends.push(expiry);
     }
     Ok(ends)
+}
+
+/// True for a pair that lies on the servers: its paths are theirs.
+pub fn is_remote(pair: &Json) -> bool {
+    pair.get("remote").is_some_and(truthy)
+}
+
+/// Such a pair. Each host looks at its own, before the first change (`engine/pairs.rs`).
+fn remote(pair: &Json, index: usize, host: Option<&str>) -> Result<Json, (&'static str, Diagnostic)> {
+    let path = |key: &'static str| {
+        let path = pair.get(key).and_then(Json::as_str).unwrap_or_default();
+        if path.starts_with('/') {
+            return Ok(path);
+        }
+        let why = format!("{NAME}[{index}].{key}: `{}` is no absolute path", shorten(path, 200));
+        let help = "with `remote: true` both are files on every server of the cluster: /etc/…";
+        Err((key, Diagnostic::error("certificate", why).help(help)))
+    };
+    Ok(json!({
+        "cert": format!("/etc/reemo/traefik/certs/{index}.crt"),
+        "key": format!("/etc/reemo/traefik/certs/{index}.key"),
+        "cert_pem": null,
+        "key_pem": null,
+        "remote": {"cert": path("cert_file")?, "key": path("key_file")?, "host": host.unwrap_or_default()},
+    }))
 }
 
 fn file(pair: &Json, index: usize, key: &str) -> Result<Vec<u8>, Diagnostic> {

@@ -33,6 +33,7 @@ pub mod owner;
 pub mod part;
 pub mod pause;
 pub mod phases;
+pub mod pairs;
 pub mod preflight;
 pub mod prove;
 mod prune;

@@ -6,6 +6,7 @@ use reemo_resource::swarm::INITIALISED;
 
 use super::data;
 use super::external::Found;
+use super::pairs;
 use super::site::Site;
 use super::storage;
 use super::task::Task;
@@ -39,6 +40,9 @@ pub fn verdict(site: &Site, world: &World, task: &Task) -> Verdict {
     }
     let problems = problems(&seen.facts);
     if let Some((why, hint)) = problems.into_iter().next() {
+        return Verdict::Refused { why: format!("{host}: {why}"), hint };
+    }
+    if let Some((why, hint)) = pairs::problems(&site.clusters[&task.cluster].wanted.services, seen).into_iter().next() {
         return Verdict::Refused { why: format!("{host}: {why}"), hint };
     }
     if let Some(Found::No { why, hint }) = world.databases.get(host) {

@@ -13,7 +13,7 @@ use crate::diag::Span;
 use crate::options::{self, Options};
 use crate::yaml;
 use role::RoleRenderer;
-pub use service::{WantedDir, WantedDump, WantedFile, WantedMaterial, WantedPort, WantedService};
+pub use service::{WantedDir, WantedDump, WantedFile, WantedMaterial, WantedPair, WantedPort, WantedService};
 
 /// Extra names a template sees, over the cluster's variables.
 pub type Context = BTreeMap<String, Value>;

@@ -184,7 +184,7 @@ fn sequence(der: &[u8]) -> Option<Vec<Field<'_>>> {
 }
 
 /// Without the zero bytes DER puts before a number.
-fn unsigned(number: &[u8]) -> &[u8] {
+pub(crate) fn unsigned(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|b| **b == 0).count();
     &number[zeros..]
 }

@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::authority::day;
 use crate::certificate::Certificate;
 use crate::key::PrivateKey;
+use crate::public;
 
 /// What is wrong with a certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -77,14 +78,35 @@ pub enum Problem {
 /// Looks at a certificate (with its chain) and a key, both in PEM. An empty list means: good to serve,
 /// and for `host` if one is given.
 pub fn check_pair(cert_pem: &[u8], key_pem: &[u8], host: Option<&str>, now: Timestamp) -> Vec<Problem> {
+    match PrivateKey::from_pem(key_pem) {
+        Ok(key) => check(cert_pem, Ok(|first: &Certificate| key.matches(first)), host, now),
+        Err(problem) => check(cert_pem, Err::<fn(&Certificate) -> _, _>(problem), host, now),
+    }
+}
+
+/// The same for a key that stays where it is: `public` is its public half, as `ssh-keygen -y` or `openssl pkey -pubout`
+/// prints it; empty: neither could read it.
+pub fn check_far(cert_pem: &[u8], public: &str, host: Option<&str>, now: Timestamp) -> Vec<Problem> {
+    if public.trim().is_empty() {
+        return check(cert_pem, Err::<fn(&Certificate) -> _, _>(Problem::KeyNotPem), host, now);
+    }
+    check(cert_pem, Ok(|first: &Certificate| public::matches(public, first)), host, now)
+}
+
+fn check(
+    cert_pem: &[u8],
+    key: Result<impl FnOnce(&Certificate) -> Option<bool>, Problem>,
+    host: Option<&str>,
+    now: Timestamp,
+) -> Vec<Problem> {
     let mut problems = Vec::new();
     let chain = Certificate::all_from_pem(cert_pem).unwrap_or_default();
-    let key = PrivateKey::from_pem(key_pem).map_err(|problem| problems.push(problem)).ok();
+    let key = key.map_err(|problem| problems.push(problem)).ok();
     let Some(first) = chain.first() else {
         problems.insert(0, Problem::CertificateNotPem);
         return problems;
     };
-    match key.map(|key| key.matches(first)) {
+    match key.map(|matches| matches(first)) {
         Some(Some(false)) => problems.push(Problem::KeyMismatch { subject: first.subject_name.clone() }),
         Some(None) => problems.push(Problem::KeyUnsupported),
         _ => {}

@@ -5,6 +5,7 @@ use reemo_resource::host::{HostFacts, Supported};
 
 use super::{Row, Seen, State};
 use crate::engine::hardware;
+use crate::engine::pairs;
 use crate::engine::preflight::{MOST_SKEW_S, problems};
 
 /// A clock that is off by more than this, in seconds, is said; above [`MOST_SKEW_S`] nothing is installed.
@@ -114,6 +115,30 @@ pub fn upgrades(seen: &Seen<'_>) -> Vec<Row> {
             remedy.into(),
         )]
     })
+}
+
+/// Certificates for users that lie on the hosts. Where there are none, there is nothing to say.
+pub fn certificates(seen: &Seen<'_>) -> Vec<Row> {
+    let mut all = Vec::new();
+    for name in seen.site.run_hosts() {
+        let services = &seen.site.clusters[&seen.site.hosts[name].cluster].wanted.services;
+        let Some(host) = seen.world.hosts.get(name).and_then(|v| v.seen.as_ref()) else { continue };
+        if services.iter().all(|s| s.pairs.is_empty()) {
+            continue;
+        }
+        let before = all.len();
+        for (found, remedy) in pairs::problems(services, host) {
+            all.push(Row::new("certificates", name, State::Problem, found, remedy));
+        }
+        for found in pairs::ending(services, host) {
+            let remedy = "put another one in its place; the next apply hands it to Traefik";
+            all.push(Row::new("certificates", name, State::Warning, found, remedy));
+        }
+        if all.len() == before {
+            all.push(Row::ok("certificates", name));
+        }
+    }
+    all
 }
 
 /// What the engine says of itself.

@@ -100,7 +100,7 @@ pub struct Seen<'a> {
 type Check = fn(&Seen<'_>) -> Vec<Row>;
 
 /// In the order they are shown.
-const CHECKS: [Check; 13] = [
+const CHECKS: [Check; 14] = [
     hosts::basics,
     hosts::hardware,
     hosts::clock,
@@ -108,6 +108,7 @@ const CHECKS: [Check; 13] = [
     hosts::syslog,
     hosts::upgrades,
     hosts::engine,
+    hosts::certificates,
     ways::ports,
     ways::sources,
     clusters::managers,

@@ -11,6 +11,7 @@ use reemo_resource::host::{Directory, HostResource};
 
 use super::TaskGraph;
 use super::parts::{engine_parts, host_file, proxy_files, registry_trust, tags_of};
+use crate::engine::pairs;
 use crate::engine::site::{ClusterSite, Site};
 use crate::engine::task::{Select, Task, What};
 
@@ -276,6 +277,14 @@ impl Builder<'_> {
                         What::Host(Box::new(resource)),
                         &[last],
                     );
+                    needs.entry(service.name.clone()).or_default().push(last);
+                }
+                for pair in &service.pairs {
+                    let resource = HostResource::Pair(pairs::resource(pair));
+                    let title = resource.title();
+                    let select = Select::Tags(service.tags.clone());
+                    let what = What::Host(Box::new(resource));
+                    last = self.put(At::host(name, host, Stage::Objects), &title, select, what, &[last]);
                     needs.entry(service.name.clone()).or_default().push(last);
                 }
                 for file in &service.files {

@@ -96,6 +96,27 @@ pub struct HostFile {
     pub says: Vec<String>,
 }
 
+/// A certificate and its key that lie on every host of the cluster already, copied there to where the service reads them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostPair {
+    /// One for each item of this expression.
+    pub for_each: String,
+    /// Where the certificate lies, as PEM, with its chain.
+    pub from_cert: String,
+    /// Where the key lies.
+    pub from_key: String,
+    /// Where the certificate is copied to.
+    pub cert: String,
+    /// Where the key is copied to.
+    pub key: String,
+    /// Name that the certificate has to be for; empty: any.
+    #[serde(default)]
+    pub host: String,
+    /// A file that is touched afterwards: what makes the service read them again.
+    pub touch: String,
+}
+
 /// A directory on the hosts.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

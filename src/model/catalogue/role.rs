@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_yaml::Value;
 
 use super::parts::{
-    BindMount, Dump, ExecQuery, Flag, Healthcheck, HostDir, HostFile, Job, Material, Port, Replicas, Resources, Single,
+    BindMount, Dump, ExecQuery, Flag, Healthcheck, HostDir, HostFile, HostPair, Job, Material, Port, Replicas, Resources, Single,
     Tls, Update,
 };
 use super::stage::Stage;
@@ -83,6 +83,9 @@ pub struct Role {
     /// Files on every host of the cluster.
     #[serde(default)]
     pub files: Vec<HostFile>,
+    /// Certificates and keys that lie on the hosts already.
+    #[serde(default)]
+    pub pairs: Vec<HostPair>,
     /// Directories on the hosts.
     #[serde(default)]
     pub dirs: Vec<HostDir>,

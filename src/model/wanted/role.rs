@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{
-    ClusterShape, Context, Render, WantedDir, WantedDump, WantedFile, WantedMaterial, WantedPort, WantedService, plain,
+    ClusterShape, Context, Render, WantedDir, WantedDump, WantedFile, WantedMaterial, WantedPair, WantedPort, WantedService, plain,
     truthy,
 };
 use crate::catalogue::{
@@ -127,6 +127,7 @@ impl RoleRenderer<'_> {
             secrets: self.materials("secrets", &role.secrets, 0o400, &ctx)?,
             configs: self.materials("configs", &role.configs, 0o444, &ctx)?,
             files: self.files(&ctx)?,
+            pairs: self.pairs(&ctx)?,
             page: self.page(&ctx)?,
             dirs: self.dirs(&ctx)?,
             mounts: self.mounts(&ctx)?,
@@ -329,6 +330,26 @@ impl RoleRenderer<'_> {
                     ctx.insert("item".into(), item);
                 }
                 made.push(self.file(file, &ctx)?);
+            }
+        }
+        Ok(made)
+    }
+
+    fn pairs(&self, ctx: &Context) -> Result<Vec<WantedPair>, String> {
+        let mut made = Vec::new();
+        for pair in &self.role.pairs {
+            for item in self.items(&pair.for_each, ctx)? {
+                let mut ctx = ctx.clone();
+                ctx.insert("item".into(), item);
+                let text = |template: &str| self.text("pairs", template, &ctx);
+                made.push(WantedPair {
+                    from_cert: text(&pair.from_cert)?,
+                    from_key: text(&pair.from_key)?,
+                    cert: text(&pair.cert)?,
+                    key: text(&pair.key)?,
+                    host: Some(text(&pair.host)?).filter(|host| !host.is_empty()),
+                    touch: text(&pair.touch)?,
+                });
             }
         }
         Ok(made)

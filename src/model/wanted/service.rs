@@ -49,6 +49,8 @@ pub struct WantedService {
     pub configs: Vec<WantedMaterial>,
     /// Files on the hosts.
     pub files: Vec<WantedFile>,
+    /// Certificates and keys that lie on the hosts already.
+    pub pairs: Vec<WantedPair>,
     /// Those of its files that show users the maintenance page, whether it is asked for or not.
     pub page: Vec<WantedFile>,
     /// Directories on the hosts.
@@ -153,6 +155,23 @@ pub struct WantedFile {
     pub only_tags: Vec<String>,
     /// Run in the service's container before it is written.
     pub says: Vec<String>,
+}
+
+/// A certificate and its key that lie on the hosts already, rendered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedPair {
+    /// Where the certificate lies.
+    pub from_cert: String,
+    /// Where the key lies.
+    pub from_key: String,
+    /// Where the certificate is copied to.
+    pub cert: String,
+    /// Where the key is copied to.
+    pub key: String,
+    /// Name that the certificate has to be for.
+    pub host: Option<String>,
+    /// Touched afterwards.
+    pub touch: String,
 }
 
 /// A directory, rendered.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use jiff::{Timestamp, ToSpan};
-use reemo_pki::{Problem, check_pair};
+use reemo_pki::{Problem, check_far, check_pair};
 use tempfile::TempDir;
 
 struct Files(TempDir);
@@ -99,6 +99,45 @@ fn what_is_no_key_and_no_certificate() {
     }
     files.openssl("genpkey -algorithm x25519 -out x25519.key");
     assert_eq!(files.check("p256.crt", "x25519.key", None), [Problem::KeyUnsupported]);
+}
+
+/// What a host tells of a key that stays there.
+#[test]
+fn public_halves() {
+    let files = Files::new();
+    let said = |program: &str, line: &str| {
+        let output = Command::new(program).args(line.split(' ')).current_dir(files.0.path()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let mut by_ssh = 0;
+    for (name, new_key) in KINDS {
+        files.certificate(name, new_key);
+        files.certificate(&format!("{name}-other"), new_key);
+        let crt = files.read(&format!("{name}.crt"));
+        for (key, expected) in
+            [(name.to_owned(), vec![]), (format!("{name}-other"), vec![Problem::KeyMismatch { subject: name.to_owned() }])]
+        {
+            let check = |public: &str| check_far(&crt, public, Some("portal.example"), Timestamp::now());
+            assert_eq!(check(&said("openssl", &format!("pkey -pubout -in {key}.key"))), expected, "{name} by openssl");
+            // Older ones cannot read Ed25519 in PKCS#8.
+            let public = said("ssh-keygen", &format!("-y -f {key}.key"));
+            if !public.is_empty() {
+                by_ssh += 1;
+                assert_eq!(check(&public), expected, "{name} by ssh-keygen: {public}");
+            }
+        }
+    }
+    assert!(by_ssh >= 8, "{by_ssh}");
+    let crt = files.read("rsa.crt");
+    let other_kind = said("openssl", "pkey -pubout -in p256.key");
+    for (public, problem) in [
+        ("", Problem::KeyNotPem),
+        ("ssh-rsa AAAA", Problem::KeyUnsupported),
+        ("nonsense", Problem::KeyUnsupported),
+        (other_kind.as_str(), Problem::KeyMismatch { subject: "rsa".into() }),
+    ] {
+        assert_eq!(check_far(&crt, public, None, Timestamp::now()), [problem], "{public:?}");
+    }
 }
 
 #[test]

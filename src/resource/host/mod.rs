@@ -11,6 +11,7 @@ mod gluster;
 mod json_merge;
 mod observation;
 mod package;
+mod pair;
 mod path;
 mod stat;
 pub mod surroundings;
@@ -31,6 +32,7 @@ pub use gluster::{COPIES, Gluster, Made, Pool, Volume, probe as gluster_probe};
 pub use json_merge::JsonMerge;
 pub use observation::{HostObservation, ObserveError, Section};
 pub use package::{Package, PackageSet, PackageState};
+pub use pair::{Pair, PairSeen};
 pub use stat::{FileState, Kind, Stat};
 pub use told::Told;
 pub use unit::{Unit, UnitState, restart};
@@ -50,6 +52,8 @@ pub enum HostResource {
     Unit(Unit),
     /// A file that says that a container has read something anew.
     Told(Told),
+    /// A certificate and its key that lie on the host already.
+    Pair(Pair),
 }
 
 impl HostResource {
@@ -62,6 +66,7 @@ impl HostResource {
             HostResource::JsonMerge(merge) => format!("json:{}", merge.path),
             HostResource::Unit(unit) => format!("unit:{}", unit.name),
             HostResource::Told(told) => format!("file:{}", told.file.path),
+            HostResource::Pair(pair) => format!("pair:{}", pair.cert),
         }
     }
 
@@ -74,6 +79,7 @@ impl HostResource {
             HostResource::JsonMerge(merge) => format!("settings in {}", merge.path),
             HostResource::Unit(unit) => unit.title(),
             HostResource::Told(told) => told.file.title(),
+            HostResource::Pair(pair) => pair.title(),
         }
     }
 
@@ -86,6 +92,7 @@ impl HostResource {
             HostResource::JsonMerge(merge) => merge.diff(seen),
             HostResource::Unit(unit) => unit.diff(seen),
             HostResource::Told(told) => told.diff(seen),
+            HostResource::Pair(pair) => pair.diff(seen),
         }
     }
 }
@@ -97,6 +104,7 @@ pub fn observe_plan(resources: &[HostResource]) -> Vec<Probe> {
     let mut asks = stat::Asks::default();
     let mut names = package::engine_names();
     let mut units = facts::UNITS.map(str::to_owned).to_vec();
+    let mut pairs = Vec::new();
     for resource in resources {
         match resource {
             HostResource::Package(package) => names.extend(package.set.names_to_ask()),
@@ -105,10 +113,15 @@ pub fn observe_plan(resources: &[HostResource]) -> Vec<Probe> {
             HostResource::JsonMerge(merge) => asks.add(&merge.path, stat::Ask::Content),
             HostResource::Unit(unit) => units.push(unit.name.clone()),
             HostResource::Told(told) => told.file.ask(&mut asks),
+            HostResource::Pair(pair) => {
+                pair.ask(&mut asks);
+                pairs.push(pair);
+            }
         }
     }
     let mut probes = vec![facts::probe(), facts::disk_probe(), package::probe(names), unit::probe(units)];
     probes.extend(asks.probes());
+    probes.extend(pair::probe(&pairs));
     probes
 }
 

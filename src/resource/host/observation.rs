@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::facts::{self, HostFacts};
 use super::gluster::{self, Gluster};
 use super::package::{self, PackageState};
+use super::pair::{self, PairSeen};
 use super::stat::{self, FileState};
 use super::unit::{self, UnitState};
 use crate::probe::ProbeOutputs;
@@ -56,6 +57,8 @@ pub struct HostObservation {
     pub packages_interrupted: bool,
     /// Units that were asked for, and `docker`, `firewalld`, `ufw`, `rsyslog`.
     pub units: Section<UnitState>,
+    /// Pairs of certificate and key that were asked for, by [`super::Pair::place`].
+    pub pairs: Section<PairSeen>,
     /// GlusterFS, where it was asked for; else why nothing is known.
     pub gluster: Result<Gluster, String>,
 }
@@ -89,6 +92,7 @@ impl HostObservation {
             package_index_s: None,
             packages_interrupted: false,
             units,
+            pairs: answer(outputs, "pairs").and_then(pair::parse).map_or_else(Section::failed, Section::new),
             gluster: answer(outputs, "gluster").and_then(gluster::parse),
         };
         match answer(outputs, "packages").and_then(package::parse) {

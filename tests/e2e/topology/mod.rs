@@ -6,6 +6,7 @@ pub mod database;
 pub mod external;
 pub mod farms;
 pub mod one;
+mod on_server;
 mod outside;
 pub mod split;
 pub mod storage;

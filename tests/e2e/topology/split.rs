@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Site;
+use super::{Site, on_server};
 use crate::{command, swarm, web};
 
 const GROUPS: &str = r#"    HMACSECRET: "of-this-split-platform"
@@ -29,6 +29,8 @@ portal_manager:
         PORTAL_TYPE: "admin"
         TRAEFIK_PROMETHEUS_ENABLE: true
         PORTAL_URL_RESTRICT_IP: "127.0.0.1,ADDRESS(portaladmin1),ADDRESS(portaluser1)"
+        TRAEFIK_SSL_CERTS:
+          - {cert_file: /etc/letsencrypt/live/admin/fullchain.pem, key_file: /etc/letsencrypt/live/admin/privkey.pem, remote: true}
       hosts:
         portaladmin1: {ansible_host: "ADDRESS(portaladmin1)"}
 api_manager:
@@ -63,11 +65,13 @@ pub fn tell() {
     let site = Site::raise("split", &["portaluser1", "portaladmin1", "api1"], GROUPS);
     ["portal", "helpdesk"].iter().for_each(|name| certificate(&site, name));
     listen(&site);
+    site.step("a certificate that is to lie on a server, and does not yet: refused", on_server::missing);
     site.step("apply: three Swarms from one inventory", |s| s.install());
     site.step("each has its services, the api's first", order);
     site.step("the portals: names, certificate, types, who may come in", portals);
     site.step("syslog: facility, tag, and the document's two searches", syslog);
     site.step("a new certificate reaches users, and restarts nothing", renewed);
+    site.step("a new certificate on the server reaches administrators, and restarts nothing", on_server::renewed);
     site.step("metrics: inside, not outside", metrics);
     site.step("supervision: one line and a code", supervised);
     site.step("to the api leads one way, and only with a certificate", one_way);
@@ -77,7 +81,7 @@ pub fn tell() {
 
 /// What a site's own authority would have made.
 /// A new certificate for NAME.reemo.test, as NAME.crt and NAME.key beside the inventory.
-fn certificate(site: &Site, name: &str) {
+pub fn certificate(site: &Site, name: &str) {
     let mut command = std::process::Command::new("openssl");
     command
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "60"])
