@@ -6,6 +6,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use reemo_infra::engine::apply::exit;
+use reemo_infra::engine::trust;
 use reemo_pki::{Mode, NewAuthority, Passphrase, Store, Way};
 use reemo_resource::swarm::TRUST;
 use serde_json::Value;
@@ -67,9 +68,19 @@ fn understood(before: &BTreeMap<String, Has>, after: &BTreeMap<String, Has>) {
     }
 }
 
+/// The gate before the first change lets the step pass.
+fn gate(platform: &Platform) {
+    let site = platform.site(&[]);
+    let cluster = &site.clusters["infra_manager"];
+    let with = cluster.wanted.services.iter().filter(|s| s.has_certificates()).map(|s| s.name.as_str()).collect();
+    let there = platform.swarm.state().objects["services"].clone();
+    assert_eq!(trust::compare(cluster.trust.as_ref(), &with, &there), Ok(()));
+}
+
 async fn roll_out(platform: &Platform, contents: &mut Contents) -> BTreeMap<String, Has> {
     let before = services(platform, contents);
     learn(platform, contents);
+    gate(platform);
     platform.changes();
     let heard = platform.apply(&[], &[]).await;
     assert_eq!(heard.exit, exit::OK, "{}", failure(&heard));

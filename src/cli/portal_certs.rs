@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use reemo_model::diag::{Diagnostic, Diagnostics, Place, shorten};
 use reemo_model::secret::Secret;
-use reemo_model::template::truthy;
 use reemo_model::vars::Definition;
+use reemo_model::wanted::truthy;
 use reemo_pki::{Expiry, Problem};
 use serde_json::{Value as Json, json};
 

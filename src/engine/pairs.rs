@@ -27,7 +27,8 @@ pub fn problems(services: &[WantedService], seen: &HostObservation) -> Vec<Wrong
         // Not asked for in this run; or no answer, and then the copy says so.
         let Ok(found) = seen.pairs.get(&resource(pair).place()) else { continue };
         let missing = |path: &str, why: &str| {
-            let hint = "`remote: true` is for files that lie on every server of the cluster: put it there, or name another";
+            let hint =
+                "`remote: true` is for files that lie on every server of the cluster: put it there, or name another";
             (format!("{path} {why}"), hint.to_owned())
         };
         let certificate = match (&found.certificate, &found.key) {

@@ -207,10 +207,20 @@ impl Run {
 
     /// Takes the locks. True: somebody else was at work meanwhile, and everything was looked at again.
     pub async fn lock(&self, wish: Wish) -> Result<bool, Fault> {
-        let busy = self.busy(&wish).await;
-        let world = self.world.read().await.clone();
-        let lease = Lease::take(&self.site, &self.fleet, &world, wish, &self.events).await?;
-        let waited = lease.waited || busy;
+        let mut waited = self.busy(&wish).await;
+        let take = async || {
+            let world = self.world.read().await.clone();
+            Lease::take(&self.site, &self.fleet, &world, wish.clone(), &self.events).await
+        };
+        let mut lease = take().await?;
+        waited |= lease.waited;
+        // Somebody made a Swarm between our look and his giving back of the files: its lock is the one that counts.
+        if lease.outdated(&self.site, &self.fleet).await {
+            lease.release(&self.events).await;
+            self.look_at_everything().await?;
+            lease = take().await?;
+            waited = true;
+        }
         *self.lease.write().await = Some(lease);
         if waited {
             self.look_at_everything().await?;

@@ -10,6 +10,7 @@ pub mod raft;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use reemo_model::event::Sink;
 use reemo_transport::Host;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use tokio::task::JoinHandle;
 use super::fault::{Fault, FaultKind};
 use super::fleet::Fleet;
 use super::interrupt::Interrupt;
+use super::observe;
 use super::owner::Owner;
 use super::site::Site;
 use super::world::World;
@@ -198,6 +200,15 @@ impl Lease {
                 None => Err(fault),
             },
         }
+    }
+
+    /// True when files are held of hosts that form a Swarm by now.
+    pub async fn outdated(&self, site: &Site, fleet: &Fleet) -> bool {
+        let held = self.held.lock().await;
+        let by_files = held.iter().filter(|(_, held)| matches!(**held, Held::Files(_))).map(|(cluster, _)| cluster);
+        let hosts = by_files.flat_map(|cluster| site.hosts_of(cluster)).filter_map(|(name, _)| fleet.host(name).ok());
+        let asked = hosts.map(|host| async move { observe::engine(&host).await });
+        join_all(asked).await.iter().any(|engine| matches!(engine, Ok(Some(engine)) if engine.manager))
     }
 
     /// There is a Swarm now: its lock takes the place of the files.

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde_yaml::Value;
 
 use super::parts::{
-    BindMount, Dump, ExecQuery, Flag, Healthcheck, HostDir, HostFile, HostPair, Job, Material, Port, Replicas, Resources, Single,
-    Tls, Update,
+    BindMount, Dump, ExecQuery, Flag, Healthcheck, HostDir, HostFile, HostPair, Job, Material, Port, Replicas,
+    Resources, Single, Tls, Update,
 };
 use super::stage::Stage;
 use super::units::Span;

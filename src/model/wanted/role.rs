@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{
-    ClusterShape, Context, Render, WantedDir, WantedDump, WantedFile, WantedMaterial, WantedPair, WantedPort, WantedService, plain,
-    truthy,
+    ClusterShape, Context, Render, WantedDir, WantedDump, WantedFile, WantedMaterial, WantedPair, WantedPort,
+    WantedService, plain, truthy,
 };
 use crate::catalogue::{
     BindMount, Catalogue, Dump, Flag, HostFile, Limits, Material, On, Port, Published, Replicas, Role, Single,

@@ -99,9 +99,10 @@ impl WantedService {
 }
 
 impl WantedService {
-    /// True when its containers are made anew for another certificate.
+    /// True when its containers are made anew for another certificate. A job that is done is nobody's peer, and is not
+    /// begun again for one.
     pub fn has_certificates(&self) -> bool {
-        self.tls.is_some_and(|tls| tls != Tls::Hosts)
+        self.job.is_none() && self.tls.is_some_and(|tls| tls != Tls::Hosts)
     }
 }
 

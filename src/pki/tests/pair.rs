@@ -114,9 +114,10 @@ fn public_halves() {
         files.certificate(name, new_key);
         files.certificate(&format!("{name}-other"), new_key);
         let crt = files.read(&format!("{name}.crt"));
-        for (key, expected) in
-            [(name.to_owned(), vec![]), (format!("{name}-other"), vec![Problem::KeyMismatch { subject: name.to_owned() }])]
-        {
+        for (key, expected) in [
+            (name.to_owned(), vec![]),
+            (format!("{name}-other"), vec![Problem::KeyMismatch { subject: name.to_owned() }]),
+        ] {
             let check = |public: &str| check_far(&crt, public, Some("portal.example"), Timestamp::now());
             assert_eq!(check(&said("openssl", &format!("pkey -pubout -in {key}.key"))), expected, "{name} by openssl");
             // Older ones cannot read Ed25519 in PKCS#8.

@@ -105,7 +105,8 @@ impl Pair {
         for (name, path, sum, mode) in
             [("certificate", &self.cert, &cert_sum, 0o644), ("key", &self.key, key_sum, 0o600)]
         {
-            let shown = |sum: &str| if name == "key" { PLACEHOLDER.to_owned() } else { format!("sha256 {}", &sum[..12]) };
+            let shown =
+                |sum: &str| if name == "key" { PLACEHOLDER.to_owned() } else { format!("sha256 {}", &sum[..12]) };
             match seen.files.get(path) {
                 Err(why) => return unseen(path, why),
                 Ok(FileState::Hidden) => return unseen(path, "the login may not look there"),
@@ -127,7 +128,8 @@ impl Pair {
             return Verdict::Unchanged;
         }
         let [from_cert, from_key, cert, key, touch] = self.paths().map(String::as_str);
-        let argv = ["sh", "-c", COPY, "copy", from_cert, from_key, cert, key, cert_sum.as_str(), key_sum.as_str(), touch];
+        let argv =
+            ["sh", "-c", COPY, "copy", from_cert, from_key, cert, key, cert_sum.as_str(), key_sum.as_str(), touch];
         verdict(action, fields, vec![Op::Exec(Exec::new(argv).timeout(60))])
     }
 }

@@ -25,13 +25,20 @@ ln -sfn ../../archive/{number}.{kind} /etc/letsencrypt/live/admin/{link}"
 
 /// Nothing is begun anywhere for a server without it, nor with a key of another one.
 pub fn missing(site: &Site) {
-    site.tool.run(&super::FIRST).ends_with(8).says("portaladmin1: /etc/letsencrypt/live/admin/fullchain.pem is not there");
+    site.tool
+        .run(&super::FIRST)
+        .ends_with(8)
+        .says("portaladmin1: /etc/letsencrypt/live/admin/fullchain.pem is not there");
     renew(site, 1);
     let host = site.fleet.host(HOST);
-    site.fleet.sh(host, "cd /etc/letsencrypt/archive; cp -p 1.key kept; openssl ecparam -name prime256v1 -genkey -noout -out 1.key");
+    site.fleet.sh(
+        host,
+        "cd /etc/letsencrypt/archive; cp -p 1.key kept; openssl ecparam -name prime256v1 -genkey -noout -out 1.key",
+    );
     site.tool.run(&super::FIRST).ends_with(8).says("privkey.pem: the key is not that of the certificate");
     for host in ["portaluser1", "portaladmin1", "api1"] {
-        let touched = site.fleet.try_sh(site.fleet.host(host), "test -e /etc/reemo || test -e /etc/docker/daemon.json", "");
+        let touched =
+            site.fleet.try_sh(site.fleet.host(host), "test -e /etc/reemo || test -e /etc/docker/daemon.json", "");
         assert!(!touched.success(), "{host} was changed");
     }
     assert!(!site.fleet.control().join("pki").exists(), "no authority was made for it either");
