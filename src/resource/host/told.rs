@@ -6,13 +6,14 @@ use reemo_model::op::{Exec, Op};
 
 use super::File;
 use super::observation::HostObservation;
+use super::path;
 
 /// Runs the rest of its arguments in the service's container on this host. One that is starting is waited for, `$1` times
 /// a second; one that stays unhealthy is no reason to go on: what it does with the old files, nobody knows. Where there
-/// is none, the next one reads the new ones.
-const SCRIPT: &str = r#"tries=$1 service=$2
-shift 2
-box() { docker ps -q --filter "label=com.docker.swarm.service.name=$service" --filter status=running "$@" | head -n 1; }
+/// is none, the next one reads the new ones; one that was not given the folder (somebody else's, just adopted) reads none.
+const SCRIPT: &str = r#"tries=$1 service=$2 folder=$3
+shift 3
+box() { docker ps -q --filter "label=com.docker.swarm.service.name=$service" --filter "volume=$folder" --filter status=running "$@" | head -n 1; }
 while [ -n "$(box)" ]; do
   id=$(box --filter health=healthy)
   [ -z "$id" ] || exec docker exec "$id" "$@"
@@ -38,7 +39,8 @@ impl Told {
     pub(super) fn diff(&self, seen: &HostObservation) -> Verdict {
         match self.file.diff(seen) {
             Verdict::Change(mut change) if change.ops.iter().any(|op| matches!(op, Op::WriteFile(_))) => {
-                let words = ["sh", "-ec", SCRIPT, "sh", TRIES, &self.service].map(str::to_owned);
+                let words =
+                    ["sh", "-ec", SCRIPT, "sh", TRIES, &self.service, path::parent(&self.file.path)].map(str::to_owned);
                 let exec = Exec::new(words.into_iter().chain(self.argv.iter().cloned())).timeout(120);
                 change.ops.insert(0, Op::Exec(exec));
                 Verdict::Change(change)
@@ -61,14 +63,14 @@ mod tests {
         let docker = folder.path().join("docker");
         let text = format!(
             "#!/bin/sh\ncase \"$*\" in\n\
-             'ps -q --filter label=com.docker.swarm.service.name=reemo_mysql --filter status=running') echo {running} ;;\n\
-             'ps -q --filter label=com.docker.swarm.service.name=reemo_mysql --filter status=running --filter health=healthy') \
+             'ps -q --filter label=com.docker.swarm.service.name=reemo_mysql --filter volume=/etc/x --filter status=running') echo {running} ;;\n\
+             'ps -q --filter label=com.docker.swarm.service.name=reemo_mysql --filter volume=/etc/x --filter status=running --filter health=healthy') \
              echo {healthy} ;;\nexec*) printf '[%s]' \"$@\" ;;\n*) echo \"unknown: $*\"; exit 9 ;;\nesac\n"
         );
         std::fs::write(&docker, text).unwrap();
         std::fs::set_permissions(&docker, std::fs::Permissions::from_mode(0o755)).unwrap();
         let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
-        let words = ["-ec", SCRIPT, "sh", "1", "reemo_mysql", "mysql", "-e", "FLUSH SSL"];
+        let words = ["-ec", SCRIPT, "sh", "1", "reemo_mysql", "/etc/x", "mysql", "-e", "FLUSH SSL"];
         let done = Command::new("sh").args(words).env("PATH", path).output().unwrap();
         let said = [done.stdout, done.stderr].concat();
         (done.status.success(), String::from_utf8_lossy(&said).trim().to_owned())
