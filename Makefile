@@ -7,7 +7,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 SCRIPTS := tests/fleet/lib.sh tests/fleet/prepare tests/fleet/fleet tests/fleet/image $(addprefix tests/fleet/rocky/,build repository host.sh packages.sh) \
   examples/demo/demo examples/demo/registry examples/demo/elsewhere examples/demo/images/build examples/demo/images/slim examples/demo/images/versions \
-  .ci/run tests/oracle/install tests/oracle/run fuzz/run benches/prepare benches/platform benches/peers/serving.sh $(wildcard examples/demo/images/*/entrypoint examples/demo/images/*/healthcheck)
+  .ci/run tests/oracle/install tests/oracle/run fuzz/run benches/prepare benches/platform benches/peers/serving.sh tests/adopt/pki tests/adopt/deploy $(wildcard examples/demo/images/*/entrypoint examples/demo/images/*/healthcheck)
 E2E := $(wildcard tests/e2e.rs tests/e2e/main.rs)
 NEXTEST := $(shell PATH="$(PATH)" command -v cargo-nextest)
 MUSL := x86_64-unknown-linux-musl

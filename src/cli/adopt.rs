@@ -18,9 +18,6 @@ use crate::engine::fleet::Fleet;
 use crate::engine::graph::TaskGraph;
 use crate::engine::world::World;
 
-/// So many fields stand in a row of the table.
-const FIELDS: usize = 4;
-
 /// Runs it. Without `--yes` nothing is written anywhere; code 8 if it could not be adopted as it is.
 pub async fn run(args: &AdoptArgs, argv: &[String]) -> Result<u8, Exit> {
     let mut ready = prepare::read(&args.hand.inventory, &args.hand.connect)?;
@@ -134,7 +131,7 @@ fn one(report: &Report, all: bool, paint: Paint) -> String {
             Cell::new(&service.name),
             there,
             Cell::new(service.first_apply.word()).tone(tone),
-            Cell::new(fields(&service.differs.iter().map(|f| f.field.as_str()).collect::<Vec<_>>(), all)),
+            Cell::new(kinds(service.differs.iter().map(|f| f.field.as_str()))),
         ]);
     }
     parts.push(services.render(paint));
@@ -187,11 +184,14 @@ fn of_database(database: &adopt::Database) -> String {
     }
 }
 
-fn fields(names: &[&str], all: bool) -> String {
-    if all || names.len() <= FIELDS + 1 {
-        return names.join(", ");
+/// `Env 3, Image, Secrets 6`: the kinds of fields, and how many of each.
+fn kinds<'a>(fields: impl Iterator<Item = &'a str>) -> String {
+    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+    for field in fields {
+        *found.entry(field.split('.').next().unwrap_or(field)).or_default() += 1;
     }
-    format!("{} and {} more", names[..FIELDS].join(", "), names.len() - FIELDS)
+    let words = found.into_iter().map(|(kind, n)| if n == 1 { kind.to_owned() } else { format!("{kind} {n}") });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// Both sides of each field.

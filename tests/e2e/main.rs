@@ -68,6 +68,12 @@ fn dumps_of_the_database() {
 
 #[test]
 #[ignore = "make test-all"]
+fn adoption() {
+    topology::adoption::tell();
+}
+
+#[test]
+#[ignore = "make test-all"]
 fn topology_8_two_apis() {
     topology::apis::tell();
 }

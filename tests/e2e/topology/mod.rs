@@ -1,5 +1,6 @@
 //! The other shapes of a platform, each on bare hosts of its own: what an operator types, and what is there then.
 
+pub mod adoption;
 pub mod apis;
 pub mod back;
 pub mod database;
