@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use reemo_model::catalogue::Stage;
+use reemo_resource::swarm::TRUST;
+use reemo_resource::swarm::observed::text;
 use reemo_resource::swarm::service::release_of;
 use reemo_ui::{Cell, Table};
 
@@ -16,6 +18,7 @@ use crate::engine::dump::restore::Source;
 use crate::engine::fault::Fault;
 use crate::engine::record::{self, Before};
 use crate::engine::run::Changed;
+use crate::engine::trust;
 
 /// What is to be done on one cluster.
 struct Way {
@@ -26,6 +29,8 @@ struct Way {
     schema: Option<(String, String)>,
     /// What is left as it is, and why.
     left: Vec<String>,
+    /// A service that would have certificates, or trust, of before a change of authority.
+    apart: Option<String>,
 }
 
 /// Runs it.
@@ -70,6 +75,14 @@ async fn asked(args: &RollbackArgs, hand: &ByHand) -> Result<(Vec<Way>, Option<(
     if ways.iter().all(|w| w.back.is_empty()) {
         return Err(Exit::refused("every service is what it was before that run: nothing is to be put back", ""));
     }
+    if let Some(service) = ways.iter().find_map(|w| w.apart.as_ref()) {
+        return Err(Exit::refused(
+            format!(
+                "{service} had certificates of before a change of authority then: the others would not understand it"
+            ),
+            "an older release is had with its DOCKER_VERSION_… and `apply`; the authority is not put back by a rollback",
+        ));
+    }
     let crossed = ways.iter().find_map(|w| Some((w, w.schema.as_ref()?)));
     let dump = match (&args.restore, crossed) {
         (Some(name), _) => Some(db::chosen(name, hand).await?),
@@ -103,10 +116,11 @@ async fn asked(args: &RollbackArgs, hand: &ByHand) -> Result<(Vec<Way>, Option<(
 }
 
 async fn way(hand: &ByHand, cluster: &str, before: Vec<Before>) -> Way {
-    let mut way = Way { cluster: cluster.to_owned(), back: Vec::new(), schema: None, left: Vec::new() };
+    let mut way = Way { cluster: cluster.to_owned(), back: Vec::new(), schema: None, left: Vec::new(), apart: None };
     let world = hand.run.world.read().await;
     let Some(there) = world.swarms.get(cluster) else { return way };
-    let wanted = &hand.ready.site.clusters[cluster].wanted.services;
+    let site = &hand.ready.site.clusters[cluster];
+    let wanted = &site.wanted.services;
     for one in before {
         let now = there.service(&one.service);
         let (Some(spec), Some(now)) = (&one.before, now) else {
@@ -133,6 +147,10 @@ async fn way(hand: &ByHand, cluster: &str, before: Vec<Before>) -> Way {
             way.left
                 .push(format!("{}: its settings held a secret, which no record keeps; it stays as it is", one.service));
             continue;
+        }
+        let then = text(spec, &["Labels", TRUST]);
+        if service.has_certificates() && !trust::allows(site.trust.as_ref(), then) {
+            way.apart.get_or_insert_with(|| one.service.clone());
         }
         way.back.push(Changed { cluster: cluster.to_owned(), service: Arc::new(service.clone()), before: one.before });
     }

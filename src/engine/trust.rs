@@ -40,7 +40,6 @@ const BEHIND: Apart = Apart {
 
 /// Compares with the services of a Swarm. `with_certificates`: the names of those that are wanted and have some.
 pub fn compare(ours: Option<&Trusted>, with_certificates: &BTreeSet<&str>, services: &[Value]) -> Result<(), Apart> {
-    let number = |mark: &str| mark.split('-').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
     let (mark, floor) = ours.map_or(("", 0), |t| (t.mark.as_str(), t.floor));
     for service in services {
         let name = text(service, &["Spec", "Name"]);
@@ -55,6 +54,16 @@ pub fn compare(ours: Option<&Trusted>, with_certificates: &BTreeSet<&str>, servi
         return Err(Apart { service: name.to_owned(), ..apart });
     }
     Ok(())
+}
+
+/// True when a service that is put back to this step (its label then) and those of the present one understand each other:
+/// steps that follow each other do.
+pub fn allows(ours: Option<&Trusted>, then: &str) -> bool {
+    ours.is_none_or(|ours| number(then) + 1 >= number(&ours.mark))
+}
+
+fn number(mark: &str) -> u64 {
+    mark.split('-').next().and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -88,6 +97,24 @@ mod tests {
             let services: Vec<Value> = there.iter().map(service).collect();
             let found = compare(ours.as_ref(), &BTreeSet::from(["reemo_api"]), &services);
             assert_eq!(found.err().map(|a| a.why), expected, "{mark} over {there:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_put_back() {
+        for (mark, then, expected) in [
+            ("", "", true),
+            ("1-aa", "", true),
+            ("2-bb", "1-aa", true),
+            ("2-bb", "", false),
+            // The change is done: the old certificates are nobody's any more.
+            ("3-cc", "2-bb", true),
+            ("3-cc", "1-aa", false),
+            ("3-cc", "", false),
+            ("13-dd", "3-cc", false),
+        ] {
+            let ours = (!mark.is_empty()).then(|| Trusted { mark: mark.to_owned(), floor: 0 });
+            assert_eq!(allows(ours.as_ref(), then), expected, "{then} under {mark}");
         }
     }
 
