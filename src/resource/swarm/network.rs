@@ -48,11 +48,19 @@ pub fn diff(name: &str, role: &NetworkRole, there: &SwarmObservation) -> Verdict
     if wrong.is_empty() {
         return Verdict::Unchanged;
     }
+    let remove = format!(
+        "a network cannot be changed while services use it: remove those services and `docker network rm {name}`, then apply again"
+    );
     Verdict::Refused {
         why: format!("network `{name}` is there with other settings: {}", wrong.join("; ")),
-        hint: format!(
-            "a network cannot be changed while services use it: remove those services and `docker network rm {name}`, then apply again"
-        ),
+        hint: match there.services.is_empty() || there.ours() {
+            true => remove,
+            false => {
+                "if it is of a platform that was installed by other means, `reemo-infra adopt` says what going on with \
+                      that would mean, and changes nothing"
+                    .to_owned()
+            }
+        },
     }
 }
 
@@ -68,7 +76,13 @@ mod tests {
         there.networks.push(json!({"Name": "reemo", "Driver": "overlay", "Attachable": true, "Scope": "swarm"}));
         assert!(diff("reemo", &role, &there).is_unchanged());
         let closed = NetworkRole::default();
-        assert!(matches!(diff("reemo", &closed, &there), Verdict::Refused { .. }));
+        let hint = |there: &SwarmObservation| match diff("reemo", &closed, there) {
+            Verdict::Refused { hint, .. } => hint,
+            other => panic!("{other:?}"),
+        };
+        assert!(hint(&there).contains("docker network rm reemo"));
+        there.services.push(json!({"Spec": {"Name": "reemo_api", "Labels": {}}}));
+        assert!(hint(&there).contains("`reemo-infra adopt`"), "whose it is, is not ours to remove");
         there.configs.push(json!({"Spec": {"Name": ADOPTED}}));
         assert!(diff("reemo", &closed, &there).is_unchanged());
         there.networks[0]["Driver"] = json!("bridge");
