@@ -9,7 +9,7 @@ use bollard::errors::Error;
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -76,18 +76,19 @@ impl Pool {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// The body of a small answer.
-    pub(crate) async fn get(self: Arc<Self>, path: &str) -> Result<Bytes, Error> {
+    /// The body of a small answer, and its headers.
+    pub(crate) async fn get(self: Arc<Self>, path: &str) -> Result<(HeaderMap, Bytes), Error> {
         let request = Request::get(path).body(empty())?;
-        let response = self.call(request).await?;
+        let mut response = self.call(request).await?;
         let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
         let body = tokio::time::timeout(BODY, Limited::new(response.into_body(), LONGEST).collect())
             .await
             .map_err(|_| Error::RequestTimeoutError)?
             .map_err(|e| Error::IOError { err: std::io::Error::other(e) })?
             .to_bytes();
         match status.is_success() {
-            true => Ok(body),
+            true => Ok((headers, body)),
             false => Err(Error::DockerResponseServerError {
                 status_code: status.as_u16(),
                 message: String::from_utf8_lossy(&body).into_owned(),

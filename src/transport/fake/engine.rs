@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bollard::BollardRequest;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
@@ -51,6 +51,7 @@ impl Call {
 #[derive(Clone, Debug)]
 pub struct Reply {
     status: u16,
+    headers: Vec<(&'static str, String)>,
     pieces: Vec<Bytes>,
     then: Then,
 }
@@ -72,7 +73,13 @@ impl Reply {
     /// This status and JSON; nothing for `null`.
     pub fn status(status: u16, value: Value) -> Self {
         let pieces = if value.is_null() { Vec::new() } else { vec![value.to_string().into()] };
-        Reply { status, pieces, then: Then::End }
+        Reply { status, headers: Vec::new(), pieces, then: Then::End }
+    }
+
+    /// The same with a header.
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
     }
 
     /// The engine's own form of an error.
@@ -83,12 +90,12 @@ impl Reply {
     /// One JSON object a line, as pulls and events come.
     pub fn lines(values: impl IntoIterator<Item = Value>) -> Self {
         let pieces = values.into_iter().map(|v| format!("{v}\n").into()).collect();
-        Reply { status: 200, pieces, then: Then::End }
+        Reply { status: 200, headers: Vec::new(), pieces, then: Then::End }
     }
 
     /// Bytes as they are.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
-        Reply { status: 200, pieces: vec![bytes.into()], then: Then::End }
+        Reply { status: 200, headers: Vec::new(), pieces: vec![bytes.into()], then: Then::End }
     }
 
     /// The same, and then nothing for ever.
@@ -99,12 +106,12 @@ impl Reply {
 
     /// No answer at all.
     pub fn never() -> Self {
-        Reply { status: 200, pieces: Vec::new(), then: Then::HangBefore }
+        Reply { status: 200, headers: Vec::new(), pieces: Vec::new(), then: Then::HangBefore }
     }
 
     /// The connection breaks instead.
     pub fn cut() -> Self {
-        Reply { status: 200, pieces: Vec::new(), then: Then::Cut }
+        Reply { status: 200, headers: Vec::new(), pieces: Vec::new(), then: Then::Cut }
     }
 }
 
@@ -140,6 +147,8 @@ impl Engine {
     /// Makes it speak another API, from `least` up.
     pub fn version(&self, newest: &str, least: &str) {
         let body = json!({ "Version": "0.0-fake", "ApiVersion": newest, "MinAPIVersion": least });
+        let said = newest.to_owned();
+        self.on(Method::GET, "/_ping", move |_| Reply::json(json!("OK")).header("Api-Version", &said));
         self.on(Method::GET, "/version", move |_| Reply::json(body.clone()));
     }
 
@@ -254,6 +263,10 @@ impl Engine {
         });
         let mut response = Response::new(StreamBody::new(pieces.chain(rest)).boxed_unsync());
         *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or_default();
+        for (name, value) in reply.headers {
+            let value = HeaderValue::from_str(&value).expect("a test's header");
+            response.headers_mut().insert(name, value);
+        }
         Ok(response)
     }
 }
