@@ -5,14 +5,14 @@
 SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-SCRIPTS := tests/fleet/lib.sh tests/fleet/prepare tests/fleet/fleet tests/fleet/image $(addprefix tests/fleet/rocky/,build repository host.sh packages.sh) \
+SCRIPTS := tests/fleet/lib.sh tests/fleet/prepare tests/fleet/fleet tests/fleet/image tests/fleet/vm/run $(addprefix tests/fleet/rocky/,build repository host.sh packages.sh) \
   examples/demo/demo examples/demo/registry examples/demo/elsewhere examples/demo/images/build examples/demo/images/slim examples/demo/images/versions \
   .ci/run tests/oracle/install tests/oracle/run fuzz/run benches/prepare benches/platform benches/peers/serving.sh tests/adopt/pki tests/adopt/deploy $(wildcard examples/demo/images/*/entrypoint examples/demo/images/*/healthcheck)
 E2E := $(wildcard tests/e2e.rs tests/e2e/main.rs)
 NEXTEST := $(shell PATH="$(PATH)" command -v cargo-nextest)
 MUSL := x86_64-unknown-linux-musl
 
-.PHONY: oracle build demo demo-down test test-all test-faults e2e lint dist clean-cache
+.PHONY: oracle build demo demo-down test test-all test-faults test-vm e2e lint dist clean-cache
 
 build:
 	cargo build --workspace
@@ -54,6 +54,16 @@ ifneq ($(NEXTEST),)
 else
 	REEMO_FAULTS=all cargo test -p reemo-infra --test killed
 	cargo test --test e2e -- --include-ignored --nocapture --exact faults
+endif
+
+# What needs a kernel, a clock and a plug of its own: one emulated machine (QEMU without KVM), about ten times slower.
+test-vm:
+	tests/fleet/prepare
+	cargo build --workspace
+ifneq ($(NEXTEST),)
+	cargo nextest run --test e2e --run-ignored all --no-capture -E 'test(=machine_of_its_own)'
+else
+	cargo test --test e2e -- --include-ignored --nocapture --exact machine_of_its_own
 endif
 
 # Real hosts: they need the engine, the tool and the services of the demo.

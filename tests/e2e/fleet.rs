@@ -18,6 +18,8 @@ pub struct Host {
     pub name: String,
     /// Its address.
     pub address: String,
+    /// It is a machine with a kernel of its own, in its container.
+    pub machine: bool,
 }
 
 /// The hosts, as long as this value lives.
@@ -66,11 +68,11 @@ impl Fleet {
 
     /// Raises bare hosts with these names in the inventory, and a registry.
     pub fn of(name: &str, hosts: &[&str], again: bool) -> Fleet {
-        Fleet::sharing(name, hosts, None, again)
+        Fleet::with_options(name, hosts, &[], again)
     }
 
-    /// The same; this directory is one and the same on all of them.
-    pub fn sharing(name: &str, hosts: &[&str], shared: Option<&str>, again: bool) -> Fleet {
+    /// The same, with options of `fleet up`: `--shared DIR`, `--kind KIND`.
+    pub fn with_options(name: &str, hosts: &[&str], options: &[&str], again: bool) -> Fleet {
         let state = project().join(".fleet").join(name);
         script("tests/fleet/prepare", &[], &[], 600);
         if !again {
@@ -79,8 +81,7 @@ impl Fleet {
         // From here on the fleet is taken down again, whatever happens.
         let mut fleet = Fleet { name: name.to_owned(), hosts: vec![], state };
         let count = hosts.len().to_string();
-        let up: Vec<&str> =
-            ["up", name, &count].into_iter().chain(shared.into_iter().flat_map(|d| ["--shared", d])).collect();
+        let up: Vec<&str> = ["up", name, &count].into_iter().chain(options.iter().copied()).collect();
         script("tests/fleet/fleet", &up, &[], 900);
         let password = fleet.registry_password();
         let login = [("REGISTRY_PASSWORD", password.as_str())];
@@ -91,7 +92,8 @@ impl Fleet {
             let number: usize = words[0].parse().expect("a number");
             let known_as = hosts[number - 1].to_owned();
             let address = words[2].to_owned();
-            fleet.hosts.push(Host { fleet: name.to_owned(), number, name: known_as, address });
+            let machine = words[4] == "vm";
+            fleet.hosts.push(Host { fleet: name.to_owned(), number, name: known_as, address, machine });
         }
         assert_eq!(fleet.hosts.len(), hosts.len(), "{list}");
         fleet
@@ -134,10 +136,17 @@ impl Fleet {
         self.state.join("control")
     }
 
-    /// Runs a shell script on a host as root, from outside it: also while its sshd or its engine is down.
+    /// Runs a shell script on a host as root, from outside it: also while its sshd or its engine is
+    /// down, unless it is a machine of its own.
     pub fn try_sh(&self, host: &Host, script: &str, stdin: &str) -> Ended {
-        let mut command = Command::new("docker");
-        command.args(["exec", "-i", &host.container(), "sh", "-c", script]);
+        let mut command;
+        if host.machine {
+            command = Command::new(project().join("tests/fleet/fleet"));
+            command.args(["ssh", &self.name, &host.number.to_string(), script]);
+        } else {
+            command = Command::new("docker");
+            command.args(["exec", "-i", &host.container(), "sh", "-c", script]);
+        }
         command::run(command, stdin, Duration::from_secs(120))
     }
 

@@ -12,6 +12,7 @@ mod drifts;
 mod faults;
 mod fleet;
 mod load;
+mod machine;
 mod poison;
 mod snapshot;
 mod story;
@@ -88,6 +89,12 @@ fn load_every_tag() {
 #[ignore = "make test-faults"]
 fn faults() {
     faults::tell();
+}
+
+#[test]
+#[ignore = "make test-vm"]
+fn machine_of_its_own() {
+    machine::tell();
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub struct Tool {
     pub inventory: PathBuf,
     /// Where it keeps its runs.
     pub state: PathBuf,
+    /// A run that takes longer hangs.
+    pub limit: Duration,
 }
 
 /// A run of it.
@@ -40,7 +42,7 @@ pub struct Ran {
 impl Tool {
     /// A program on that machine, with its inventory.
     pub fn new(control: PathBuf) -> Tool {
-        Tool { inventory: control.join("inventory.yml"), state: control.join("state"), control }
+        Tool { inventory: control.join("inventory.yml"), state: control.join("state"), limit: LIMIT, control }
     }
 
     /// The same with another text in a file of that name beside the inventory.
@@ -68,7 +70,7 @@ impl Tool {
     /// The same, and does not wait for its end.
     pub fn start(&self, args: &[&str]) -> Started {
         let running = command::start(self.command(args), "");
-        Started { running, transcript: self.transcript(), line: line(args), began: Instant::now() }
+        Started { limit: self.limit, running, transcript: self.transcript(), line: line(args), began: Instant::now() }
     }
 
     /// Runs it without an inventory: what was typed before is known, from a journal or a plan that was kept.
@@ -77,7 +79,8 @@ impl Tool {
         let mut command = Command::new(full.get_program());
         command.args(args).envs(full.get_envs().filter_map(|(k, v)| Some((k, v?))));
         let running = command::start(command, "");
-        Started { running, transcript: self.transcript(), line: line(args), began: Instant::now() }.end()
+        Started { limit: self.limit, running, transcript: self.transcript(), line: line(args), began: Instant::now() }
+            .end()
     }
 
     /// What is run for these arguments.
@@ -105,6 +108,7 @@ fn line(args: &[&str]) -> String {
 
 /// A run that is under way.
 pub struct Started {
+    limit: Duration,
     /// The process.
     pub running: command::Running,
     transcript: PathBuf,
@@ -115,7 +119,8 @@ pub struct Started {
 impl Started {
     /// Waits for its end, and keeps what it printed.
     pub fn end(self) -> Ran {
-        self.end_within(LIMIT)
+        let limit = self.limit;
+        self.end_within(limit)
     }
 
     /// The same for what takes longer than any single run.

@@ -49,13 +49,13 @@ impl Site {
 
     /// The same; `again`: on the hosts that an earlier run kept.
     pub fn raise_again(fleet: &str, hosts: &[&str], groups: &str, again: bool) -> Site {
-        Site::sharing(fleet, hosts, None, groups, again)
+        Site::with_options(fleet, hosts, &[], groups, again)
     }
 
-    /// The same; this directory is one and the same on all hosts.
-    pub fn sharing(fleet: &str, hosts: &[&str], shared: Option<&str>, groups: &str, again: bool) -> Site {
+    /// The same, with options of `fleet up`: `--shared DIR`, `--kind KIND`.
+    pub fn with_options(fleet: &str, hosts: &[&str], options: &[&str], groups: &str, again: bool) -> Site {
         let began = Instant::now();
-        let fleet = Fleet::sharing(fleet, hosts, shared, again);
+        let fleet = Fleet::with_options(fleet, hosts, options, again);
         let tool = Tool::new(fleet.control());
         let site = Site { fleet, tool, began };
         site.write(groups);

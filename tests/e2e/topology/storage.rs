@@ -34,7 +34,7 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
 /// The site's word that the directory is the same everywhere; here it is, by a bind of one volume.
 pub fn replicated() {
     let groups = GROUPS.replace("KIND", "replicated");
-    let site = Site::sharing("replicated", &HOSTS, Some("/opt/reemo"), &groups, false);
+    let site = Site::with_options("replicated", &HOSTS, &["--shared", "/opt/reemo"], &groups, false);
     site.step("apply: the database may run anywhere", |s| s.install());
     site.step("again: nothing to do", |s| s.settled());
     site.step("the schema job is not run again by a drain, restarts of engines, another leader", |s| {
