@@ -10,7 +10,7 @@ use super::args::{AdoptArgs, Format};
 use super::by_hand::ByHand;
 use super::look::look;
 use super::prepare::{self, Exit, Ready};
-use super::{apply, output, site};
+use super::{apply, output, site, words};
 use crate::engine::adopt::{self, First, Left, Remark, Report, Said, State};
 use crate::engine::apply::exit;
 use crate::engine::fault::Fault;
@@ -33,7 +33,7 @@ pub async fn run(args: &AdoptArgs, argv: &[String]) -> Result<u8, Exit> {
             Format::Text => {
                 let mut text = in_text(&reports, args.hand.output.verbose > 0, printer.out);
                 if goes && !refused && !unreachable && !args.yes {
-                    text += &format!("\n\nnext: reemo-infra {} --yes", apply::again(argv));
+                    text += &format!("\n\nnext: reemo-infra {} --yes", words::again(argv));
                 }
                 printer.print(&text);
             }

@@ -13,8 +13,8 @@ use reemo_ui::Ui;
 
 use super::args::{ApplyArgs, MaintenanceArgs, Switch};
 use super::prepare::{self, Exit, Ready};
-use super::{output, recipe, saved, signals, state};
-use crate::engine::apply::{Ask, Review, exit, probes, refused, run_on};
+use super::{output, recipe, saved, signals, state, words};
+use crate::engine::apply::{Ask, Review, exit, look, probes, refused, run_on};
 use crate::engine::data;
 use crate::engine::fleet::Fleet;
 use crate::engine::graph::{self, TaskGraph};
@@ -85,7 +85,7 @@ pub async fn run(args: &ApplyArgs, command: &str, argv: &[String]) -> Result<u8,
         max_fail: args.max_fail,
         refresh: args.refresh,
         detailed_exitcode: args.detailed_exitcode,
-        again: again(argv),
+        again: words::again(argv),
         safety: safety.clone(),
         lock: Some(wish),
         review: review(args, check, argv, &ready)?,
@@ -131,7 +131,7 @@ async fn connected(
         let read = started.elapsed();
         let mut fleet = Fleet::connect(&ready.site, probes(&ready.site, &graph), args.connect.forks).await;
         fleet.phases.note("read", "", read);
-        let world = fleet.first_look(&ready.site).await;
+        let world = look(&ready.site, &graph, &mut fleet).await;
         (fleet, world)
     };
     let (fleet, mut world) = tokio::select! {
@@ -190,7 +190,13 @@ pub async fn safety(
 }
 
 fn options_of(args: &ApplyArgs) -> Options {
-    Options { tags: args.tags.clone(), skip_tags: args.skip_tags.clone(), forks: args.connect.forks }
+    Options {
+        tags: args.tags.clone(),
+        skip_tags: args.skip_tags.clone(),
+        forks: args.connect.forks,
+        ignore_preflight: args.ignore_preflight.clone(),
+        same_site: words::same_site(&args.inventory),
+    }
 }
 
 /// A control machine without the certificates of a platform that runs must not make a second authority.
@@ -321,9 +327,4 @@ fn lists(args: &ApplyArgs, ready: &Ready, graph: &TaskGraph) -> Option<u8> {
         return None;
     }
     Some(0)
-}
-
-/// The command as it was typed; secrets in it are scrubbed by whoever prints it.
-pub fn again(argv: &[String]) -> String {
-    argv.iter().skip(1).map(|word| reemo_model::quote::sh_quote(word).into_owned()).collect::<Vec<_>>().join(" ")
 }

@@ -10,6 +10,7 @@ mod runs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use reemo_model::catalogue::Span;
 
@@ -21,6 +22,7 @@ pub use self::images::{ImagesAction, ImagesArgs};
 pub use self::runs::{LockAction, LockArgs, ResumeArgs, RollbackArgs, RunsAction, RunsArgs};
 use super::config::Config;
 use super::vault::args::{VaultArgs, VaultOptions};
+use crate::engine::doctor::BARS;
 use crate::engine::reach::MaxFail;
 
 /// Installs and runs the Reemo platform from an Ansible inventory, over SSH, without Ansible.
@@ -243,6 +245,9 @@ pub struct ApplyArgs {
     /// Drain, demote and remove nodes of the Swarm that are no hosts of the inventory, as far as the quorum allows.
     #[arg(long = "prune")]
     pub prune: bool,
+    /// Go on though these checks of the hosts' surroundings (`kernel`, `ports`, `sources`) found a problem.
+    #[arg(long = "ignore-preflight", value_name = "CHECKS", value_delimiter = ',', value_parser = PossibleValuesParser::new(BARS))]
+    pub ignore_preflight: Vec<String>,
     /// Exit 10 if a check finds changes.
     #[arg(long = "detailed-exitcode")]
     pub detailed_exitcode: bool,

@@ -8,7 +8,7 @@ use reemo_ui::{Handle, Ui};
 
 use super::args::HandArgs;
 use super::prepare::{self, Exit, Ready};
-use super::{apply, output, signals, state};
+use super::{apply, output, signals, state, words};
 use crate::engine::apply::{code_of, exit, probes};
 use crate::engine::fault::Fault;
 use crate::engine::fleet::Fleet;
@@ -87,9 +87,10 @@ impl ByHand {
             timing: Timing::default(),
             interrupt: safety.interrupt.clone(),
         };
-        let options = Options { forks: given.connect.forks, ..Options::default() };
+        let options =
+            Options { forks: given.connect.forks, same_site: words::same_site(&given.inventory), ..Options::default() };
         let run = Run::new(ready.site.clone(), graph, Arc::new(fleet), world, events.clone(), options, safety);
-        Ok(ByHand { ready, run, events, ui, wish, again: apply::again(argv), started })
+        Ok(ByHand { ready, run, events, ui, wish, again: words::again(argv), started })
     }
 
     /// Takes the locks.

@@ -47,6 +47,7 @@ mod status;
 mod supply;
 mod target;
 pub mod vault;
+mod words;
 
 use args::{Cli, Command, OutputArgs};
 use prepare::Exit;

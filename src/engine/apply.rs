@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::Timestamp;
 use reemo_model::change::Verdict;
 use reemo_model::event::{Counts, Event, Outcome, Shown, Sink};
 use reemo_resource::swarm::node::set_aside;
 
+use super::doctor;
 use super::evaluate::View;
 use super::external::Found;
 use super::fault::{Fault, FaultKind};
 use super::finish::Finish;
 use super::fleet::Fleet;
 use super::graph::TaskGraph;
-use super::hardware;
 use super::interrupt::Signal;
 use super::journal::Entry;
 use super::lock::Wish;
@@ -87,8 +88,15 @@ pub async fn run(site: Arc<Site>, graph: TaskGraph, ask: &Ask, events: Sink) -> 
     let started = Instant::now();
     let probes = probes(&site, &graph);
     let mut fleet = Fleet::connect(&site, probes, ask.options.forks).await;
-    let world = fleet.first_look(&site).await;
+    let world = look(&site, &graph, &mut fleet).await;
     run_on(site, graph, fleet, world, ask, events, started).await
+}
+
+/// What is there; and what is around hosts that are to become nodes.
+pub async fn look(site: &Site, graph: &TaskGraph, fleet: &mut Fleet) -> Result<World, Fault> {
+    let world = fleet.first_look(site).await?;
+    let around = doctor::before(site, graph, fleet, &world, Timestamp::now().as_second()).await?;
+    Ok(World { around, ..world })
 }
 
 /// The same over a fleet that is connected already. The journal's last line is written here.
@@ -150,8 +158,8 @@ async fn whole(
             events.warn(why);
         }
     }
-    for warning in hardware::warnings(&site, &world) {
-        events.warn(warning);
+    if !world.around.is_empty() {
+        events.send(Event::Preflight { findings: world.around.clone() });
     }
     let run =
         Run::new(site.clone(), graph, fleet.clone(), world, events.clone(), ask.options.clone(), ask.safety.clone());
@@ -290,8 +298,10 @@ async fn apply(run: &Arc<Run>, ask: &Ask) -> Done {
         && fault.hint.is_empty()
         && let Some(Task { what: What::Service(s), .. }) = ending.faults.first().map(|(t, _)| &**t)
     {
-        fault.hint =
-            format!("see what it says: reemo-infra logs {}; then correct it and run the same command again", s.name);
+        fault.hint = format!(
+            "see what it says: reemo-infra logs {}{}; then correct it and run the same command again",
+            s.name, run.options.same_site
+        );
     }
     let serving = run.serving().await;
     Done::failed(ending.counts, fault, serving, code)
@@ -351,6 +361,9 @@ fn in_words(verdict: &Verdict) -> String {
 
 /// True if a gate says no to what is known now. Asked before anything is written on the control machine.
 pub fn refused(site: &Site, graph: &TaskGraph, world: &World, options: &Options) -> bool {
+    if doctor::bar(world, options).is_some() {
+        return true;
+    }
     let view = View { site, world, changed: &BTreeSet::new() };
     let included = |t: &&Arc<Task>| options.include(world, t);
     graph.tasks().filter(included).any(|t| matches!(view.verdict(t), Verdict::Refused { .. }))
@@ -358,6 +371,9 @@ pub fn refused(site: &Site, graph: &TaskGraph, world: &World, options: &Options)
 
 /// The first refusal among what can be known before the first change.
 async fn guard(run: &Arc<Run>, verdicts: &[(Arc<Task>, Verdict)]) -> Option<Fault> {
+    if let Some(fault) = doctor::bar(&*run.world.read().await, &run.options) {
+        return Some(fault);
+    }
     for (_, verdict) in verdicts {
         if let Verdict::Refused { why, hint } = verdict {
             return Some(Fault::refused(why, hint));

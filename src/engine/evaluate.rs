@@ -306,23 +306,23 @@ impl View<'_> {
 
     fn database(&self, task: &Task) -> Verdict {
         let there = self.world.swarms.get(&task.cluster);
-        let known: Vec<bool> = self
-            .site
-            .hosts_of(&task.cluster)
-            .filter_map(|(n, _)| self.world.hosts.get(n)?.seen.as_ref().and_then(data::found))
-            .collect();
+        let hosts = self.site.hosts_of(&task.cluster).map(|(n, _)| self.world.hosts.get(n));
+        if there.is_none() && hosts.clone().flatten().any(|v| v.engine.as_ref().is_some_and(|e| e.in_swarm())) {
+            return Verdict::Unknown { until: "a manager of its Swarm can be asked".into() };
+        }
+        let mut held = hosts.map(|v| v?.seen.as_ref().and_then(data::found));
+        // That nobody has it is known when every host has said so.
+        let data_found = match held.clone().any(|h| h == Some(true)) {
+            true => Some(true),
+            false => held.all(|h| h.is_some()).then_some(false),
+        };
         let asked = self.cluster(task).settings.init_db;
         let recorded = there.is_some_and(|s| s.config(INITIALISED).is_some());
         let internal = self.cluster(task).wanted.services.iter().any(|s| s.exec_query.is_some());
         if !internal {
             return self.external_database(task, asked, recorded);
         }
-        database::gate(database::Known {
-            asked,
-            recorded,
-            tables: there.and_then(|s| s.tables),
-            data_found: (!known.is_empty()).then(|| known.contains(&true)),
-        })
+        database::gate(database::Known { asked, recorded, tables: there.and_then(|s| s.tables), data_found })
     }
 
     /// Where it could not be asked, the schema job itself refuses as this gate would.

@@ -9,7 +9,7 @@ use reemo_resource::probe::Probe;
 use reemo_resource::swarm::observed::{EngineObservation, SwarmObservation, at};
 use reemo_resource::swarm::{INITIALISED, MANAGED};
 use reemo_transport::{Connector, Host, Kind, TransportError};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::bell::Bell;
 use super::external;
@@ -145,7 +145,7 @@ impl Fleet {
     /// Looks at these hosts, as many at once as `--forks` allows.
     pub async fn look<'a>(&self, names: impl Iterator<Item = &'a String>) -> Vec<(String, Result<HostView, Fault>)> {
         join_all(names.filter_map(|n| self.hosts.get_key_value(n)).map(|(name, conn)| async move {
-            let _slot = self.slots.acquire().await;
+            let _slot = self.slot().await;
             let (seen, engine) = tokio::join!(observe::shell(conn, self.probes_of(name)), observe::engine(conn));
             (name.clone(), observe::host(seen, engine))
         }))
@@ -245,6 +245,11 @@ impl Fleet {
         Ok(world)
     }
 
+    /// A place among those that are worked on at the same time (`--forks`).
+    pub(super) async fn slot(&self) -> Option<SemaphorePermit<'_>> {
+        self.slots.acquire().await.ok()
+    }
+
     /// What the hosts find of their external databases, where that is a question.
     pub async fn databases(&self, site: &Site, world: &World) -> BTreeMap<String, external::Found> {
         let asks = self.hosts.iter().filter_map(|(name, conn)| {
@@ -254,7 +259,7 @@ impl Fleet {
             let owner = parts.wanted.cluster.database_of.as_ref().unwrap_or(cluster);
             let asked = external::is_a_question(parts, world.swarms.get(owner), world.swarms.get(cluster));
             asked.then_some(async move {
-                let _slot = self.slots.acquire().await;
+                let _slot = self.slot().await;
                 (name.clone(), self.phases.timed("database", name, external::ask(conn, db)).await)
             })
         });

@@ -1,10 +1,7 @@
-//! The vendor's minimum hardware, by environment. Said when a platform is installed, and never a reason to refuse: sites
-//! that are smaller work.
+//! The vendor's minimum hardware, by environment. Said before a platform is installed, and by `doctor`; never a reason
+//! to refuse: sites that are smaller work.
 
 use reemo_resource::host::HostFacts;
-
-use super::site::Site;
-use super::world::World;
 
 /// Processors, memory and disk in GB: the vendor's table "Minimum requis".
 fn least(environment: &str) -> Option<(u32, u64, u64)> {
@@ -14,27 +11,6 @@ fn least(environment: &str) -> Option<(u32, u64, u64)> {
         // The document has none for relays and farms.
         _ => None,
     }
-}
-
-/// What to say of hosts that are smaller, in a run that installs (`INSTALL_DOCKER` or `INIT_DB`).
-pub fn warnings(site: &Site, world: &World) -> Vec<String> {
-    let mut said = Vec::new();
-    for (name, host) in &site.hosts {
-        let Some(cluster) = site.clusters.get(&host.cluster) else { continue };
-        if !(cluster.settings.install_docker || cluster.settings.init_db) {
-            continue;
-        }
-        let environment = &cluster.wanted.cluster.environment;
-        let Some(seen) = world.hosts.get(name).and_then(|view| view.seen.as_ref()) else { continue };
-        let small = short(environment, &seen.facts);
-        if !small.is_empty() {
-            said.push(format!(
-                "{name}: {}: less than the vendor's minimum for {environment}; it is installed all the same",
-                small.join(", ")
-            ));
-        }
-    }
-    said
 }
 
 /// What a host has too little of.

@@ -33,6 +33,10 @@ pub struct Options {
     pub skip_tags: Vec<String>,
     /// Hosts worked on at the same time.
     pub forks: usize,
+    /// Checks before the first change whose problems are said and no reason to stop.
+    pub ignore_preflight: Vec<String>,
+    /// What a command for the same site needs, ready to be typed: ` -i inventory.yml`.
+    pub same_site: String,
 }
 
 impl Options {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reemo_model::catalogue::Stage;
+use reemo_model::finding::Finding;
 use reemo_resource::host::HostObservation;
 use reemo_resource::os::Os;
 use reemo_resource::swarm::node::Member;
@@ -21,6 +22,8 @@ pub struct World {
     pub swarms: BTreeMap<String, SwarmObservation>,
     /// Digest of each tag in the registry; empty without `--refresh`.
     pub registry: BTreeMap<String, String>,
+    /// What is not as it should be around hosts that are to become nodes.
+    pub around: Vec<Finding>,
     /// What each host found of its external database, while that is a question.
     pub databases: BTreeMap<String, super::external::Found>,
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::change::{Action, FieldDiff};
+use crate::finding::Finding;
 use serde::Serialize;
 
 /// Something that happened in a run.
@@ -100,6 +101,11 @@ pub enum Event {
         cause: String,
         /// What to do.
         hint: String,
+    },
+    /// What is around hosts that are to become nodes, where it is not as it should be; sent before anything is changed.
+    Preflight {
+        /// All of it.
+        findings: Vec<Finding>,
     },
     /// Something the operator should know; the run goes on.
     Warning {

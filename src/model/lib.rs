@@ -8,6 +8,7 @@ pub mod change;
 pub mod declare;
 pub mod diag;
 pub mod event;
+pub mod finding;
 pub mod inventory;
 pub mod op;
 pub mod options;

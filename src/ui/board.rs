@@ -74,6 +74,7 @@ impl Board {
             Event::Recap { .. } => *self = Board::default(),
             Event::PhaseFinished { .. }
             | Event::HostUnreachable { .. }
+            | Event::Preflight { .. }
             | Event::Warning { .. }
             | Event::Failure { .. } => {}
         }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use reemo_model::change::FieldDiff;
 use reemo_model::event::{Event, Outcome, Shown};
+use reemo_model::finding::Finding;
 use reemo_model::secret::scrub;
 use serde_json::Value;
 
@@ -27,6 +28,12 @@ pub(crate) fn clean(event: Event) -> Event {
         Event::HostUnreachable { host, address, cause, hint } => {
             Event::HostUnreachable { host, address: text(address), cause: text(cause), hint: text(hint) }
         }
+        Event::Preflight { findings } => Event::Preflight {
+            findings: findings
+                .into_iter()
+                .map(|f| Finding { found: text(f.found), remedy: text(f.remedy), ..f })
+                .collect(),
+        },
         Event::Warning { message } => Event::Warning { message: text(message) },
         Event::Failure { cause, last_lines, serving, next } => Event::Failure {
             cause: text(cause),

@@ -15,6 +15,7 @@ pub(crate) struct Document {
     run: Map<String, Value>,
     tasks: Vec<Value>,
     unreachable: Vec<Value>,
+    preflight: Vec<Value>,
     warnings: Vec<Value>,
     failure: Value,
     timings: Vec<Value>,
@@ -44,6 +45,7 @@ impl Listener for Document {
                 }
             }
             Event::HostUnreachable { .. } => self.unreachable.push(Value::Object(fields())),
+            Event::Preflight { findings } => self.preflight.extend(findings.iter().map(|f| json!(f))),
             Event::Warning { message } => self.warnings.push(json!(message)),
             Event::Failure { .. } => self.failure = Value::Object(fields()),
             Event::Recap { .. } => self.recap = fields(),
@@ -71,6 +73,7 @@ impl Listener for Document {
             "plan": self.tally,
             "unreachable": self.unreachable,
             "failure": self.failure,
+            "preflight": self.preflight,
             "warnings": self.warnings,
             "tasks": self.tasks,
         });

@@ -16,6 +16,7 @@ mod demo;
 mod diff;
 mod document;
 mod failure;
+mod findings;
 mod health;
 mod jsonl;
 mod listener;
@@ -34,6 +35,7 @@ mod text;
 mod timings;
 
 pub use demo::{Scene, play, script};
+pub use findings::findings;
 pub use health::health_tree;
 pub use options::{Color, Format, Options, Terminal};
 pub use output::Streams;

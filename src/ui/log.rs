@@ -79,6 +79,13 @@ fn lines(event: &Event) -> Vec<String> {
         Event::HostUnreachable { host, address, cause, hint } => {
             vec![format!("unreachable [{host}] {address}: {} ({})", printable(cause), printable(hint))]
         }
+        Event::Preflight { findings } => findings
+            .iter()
+            .map(|f| {
+                let (found, remedy) = (printable(&f.found), printable(&f.remedy));
+                format!("{} {} [{}] {found} ({remedy})", f.state.word(), f.check, f.of)
+            })
+            .collect(),
         Event::Warning { message } => vec![format!("warning: {}", printable(message))],
         Event::Failure { cause, last_lines, serving, next } => {
             let mut lines = vec![format!("FAILED: {}", printable(cause))];

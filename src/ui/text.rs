@@ -8,6 +8,7 @@ use reemo_model::event::{Event, Outcome, Shown};
 use crate::clean::printable;
 use crate::diff::field_lines;
 use crate::failure::{Gone, unreachable_table};
+use crate::findings::findings;
 use crate::listener::Listener;
 use crate::options::Options;
 use crate::output::Pending;
@@ -149,6 +150,7 @@ impl Listener for Text {
                 cause: cause.clone(),
                 hint: hint.clone(),
             }),
+            Event::Preflight { findings: all } => pending.out(&format!("\n{}", findings(all, self.out))),
             // Told on standard error by `Aside`, in every format.
             Event::Warning { .. } | Event::Failure { .. } => {}
             Event::PhaseFinished { .. } => {}

@@ -16,7 +16,7 @@ use std::time::Instant;
 use machine::Machine;
 use reemo_infra::cli::args::{ConnectOptions, InventoryOptions};
 use reemo_infra::cli::prepare;
-use reemo_infra::engine::apply::{Ask, probes, run_on};
+use reemo_infra::engine::apply::{Ask, look, probes, run_on};
 use reemo_infra::engine::fleet::Fleet;
 use reemo_infra::engine::graph::TaskGraph;
 use reemo_infra::engine::site::Site;
@@ -80,7 +80,7 @@ pub async fn run(site: &Arc<Site>, graph: TaskGraph, net: &Net, ask: &Ask) -> He
     let sink = Sink::new(move |event| into.lock().unwrap().push(event));
     let connector = Connector::new(Arc::new(net.clone()));
     let mut fleet = Fleet::connect_by(&connector, site, probes(site, &graph), ask.options.forks).await;
-    let world = fleet.first_look(site).await;
+    let world = look(site, &graph, &mut fleet).await;
     let exit = run_on(site.clone(), graph, fleet, world, ask, sink, Instant::now()).await;
     let events = std::mem::take(&mut *events.lock().unwrap());
     Heard { exit, events }

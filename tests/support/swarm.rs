@@ -23,6 +23,8 @@ pub struct Swarm {
 pub struct State {
     /// In a Swarm already.
     pub active: bool,
+    /// By way of which the engine fetches images.
+    pub proxy: String,
     pub images: BTreeSet<String>,
     /// Tags that the registry has given to another image since.
     pub moved: BTreeSet<String>,
@@ -183,7 +185,7 @@ impl State {
             }
             false => json!({"NodeID": "", "LocalNodeState": "inactive", "ControlAvailable": false}),
         };
-        json!({"ServerVersion": "20.10.24", "Swarm": swarm})
+        json!({"ServerVersion": "20.10.24", "HttpsProxy": self.proxy, "Swarm": swarm})
     }
 
     fn node(&self) -> Value {

@@ -1,10 +1,11 @@
 //! What the hosts of a cluster are together.
 
 use ipnet::{IpNet, Ipv4Net};
+use reemo_model::finding::{Finding, State};
 use reemo_resource::swarm::observed::{at, text};
 use serde_json::Value;
 
-use super::{Row, Seen, State};
+use super::Seen;
 
 /// Docker takes the networks of a Swarm from 10.0.0.0/8, the first ones from here.
 const FIRST_POOL: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 0, 0, 0), 16);
@@ -12,29 +13,30 @@ const FIRST_POOL: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 0, 0
 const LEAST_DAYS: i64 = 10;
 
 /// An even number of managers survives no more losses than one less.
-pub fn managers(seen: &Seen<'_>) -> Vec<Row> {
+pub fn managers(seen: &Seen<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for cluster in seen.site.clusters.keys() {
         let wanted = seen.site.hosts_of(cluster).filter(|(_, h)| !h.worker).count();
         if wanted % 2 == 0 && wanted > 0 {
             let found = format!("{wanted} managers bear the loss of {} (as {} do)", (wanted - 1) / 2, wanted - 1);
-            all.push(Row::new("managers", cluster, State::Warning, found, "have an odd number: 1, 3 or 5"));
+            all.push(Finding::new("managers", cluster, State::Warning, found, "have an odd number: 1, 3 or 5"));
         } else {
-            all.push(Row::ok("managers", cluster));
+            all.push(Finding::ok("managers", cluster));
         }
     }
     all
 }
 
 /// Nodes that are not what the inventory says, and certificates that are not renewed.
-pub fn nodes(seen: &Seen<'_>) -> Vec<Row> {
+pub fn nodes(seen: &Seen<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for (cluster, there) in &seen.world.swarms {
         for (name, host) in seen.site.hosts_of(cluster) {
             let id = seen.world.hosts.get(name).and_then(|v| v.engine.as_ref()).map(|e| e.node_id.as_str());
             let Some(node) = there.nodes.iter().find(|n| Some(text(n, &["ID"])) == id) else { continue };
             let before = all.len();
-            let mut bad = |state, found: String, remedy: &str| all.push(Row::new("node", name, state, found, remedy));
+            let mut bad =
+                |state, found: String, remedy: &str| all.push(Finding::new("node", name, state, found, remedy));
             if !host.worker && text(node, &["Spec", "Role"]) == "worker" {
                 bad(
                     State::Problem,
@@ -66,7 +68,7 @@ pub fn nodes(seen: &Seen<'_>) -> Vec<Row> {
                 bad(State::Problem, found, "docker swarm ca --rotate on a manager; see journalctl -u docker");
             }
             if all.len() == before {
-                all.push(Row::ok("node", name));
+                all.push(Finding::ok("node", name));
             }
         }
     }
@@ -82,7 +84,7 @@ fn certificate(seen: &Seen<'_>, host: &str) -> Option<i64> {
 
 /// Networks of the Swarm, or those it would make, beside networks the hosts stand in: what is meant for the one goes to
 /// the other.
-pub fn pool(seen: &Seen<'_>) -> Vec<Row> {
+pub fn pool(seen: &Seen<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for name in seen.site.run_hosts() {
         let Some(around) = seen.around.get(name) else { continue };
@@ -104,10 +106,10 @@ pub fn pool(seen: &Seen<'_>) -> Vec<Row> {
             }
         }
         if bad.is_empty() {
-            all.push(Row::ok("pool", name));
+            all.push(Finding::ok("pool", name));
         }
         let remedy = "give the Swarm another pool when it is made: docker swarm init --default-addr-pool";
-        all.extend(bad.into_iter().map(|(state, found)| Row::new("pool", name, state, found, remedy)));
+        all.extend(bad.into_iter().map(|(state, found)| Finding::new("pool", name, state, found, remedy)));
     }
     all
 }

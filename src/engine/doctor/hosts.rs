@@ -1,9 +1,10 @@
 //! What each host is by itself.
 
+use reemo_model::finding::{Finding, State};
 use reemo_resource::host::surroundings::Upgrades;
 use reemo_resource::host::{HostFacts, Supported};
 
-use super::{Row, Seen, State};
+use super::Seen;
 use crate::engine::hardware;
 use crate::engine::pairs;
 use crate::engine::preflight::{MOST_SKEW_S, problems};
@@ -22,30 +23,30 @@ fn rows(
     check: &'static str,
     seen: &Seen<'_>,
     judge: impl Fn(&str, &HostFacts) -> Vec<(State, String, String)>,
-) -> Vec<Row> {
+) -> Vec<Finding> {
     let of_one = |(name, facts): (&String, &HostFacts)| {
         let found = judge(name, facts);
         match found.is_empty() {
-            true => vec![Row::ok(check, name)],
-            false => found.into_iter().map(|(s, f, r)| Row::new(check, name, s, f, r)).collect(),
+            true => vec![Finding::ok(check, name)],
+            false => found.into_iter().map(|(s, f, r)| Finding::new(check, name, s, f, r)).collect(),
         }
     };
     each(seen).flat_map(of_one).collect()
 }
 
 /// What nothing works without.
-pub fn basics(seen: &Seen<'_>) -> Vec<Row> {
+pub fn basics(seen: &Seen<'_>) -> Vec<Finding> {
     let problem = |(found, remedy)| (State::Problem, found, remedy);
     let mut all = rows("host", seen, |_, facts| problems(facts).into_iter().map(problem).collect());
     for name in seen.site.run_hosts().filter(|n| !seen.world.reached(n)) {
         let remedy = format!("`reemo-infra exec {name} -- true` says why");
-        all.push(Row::new("host", name, State::Problem, "it cannot be reached", remedy));
+        all.push(Finding::new("host", name, State::Problem, "it cannot be reached", remedy));
     }
     all
 }
 
 /// The vendor's minimum.
-pub fn hardware(seen: &Seen<'_>) -> Vec<Row> {
+pub fn hardware(seen: &Seen<'_>) -> Vec<Finding> {
     rows("hardware", seen, |name, facts| {
         let environment = &seen.site.clusters[&seen.site.hosts[name].cluster].wanted.cluster.environment;
         let short = hardware::short(environment, facts);
@@ -56,7 +57,7 @@ pub fn hardware(seen: &Seen<'_>) -> Vec<Row> {
 }
 
 /// Against this machine's.
-pub fn clock(seen: &Seen<'_>) -> Vec<Row> {
+pub fn clock(seen: &Seen<'_>) -> Vec<Finding> {
     rows("clock", seen, |_, facts| {
         let off = facts.skew_s.unsigned_abs();
         if off <= NOTICED_SKEW_S {
@@ -70,13 +71,14 @@ pub fn clock(seen: &Seen<'_>) -> Vec<Row> {
 }
 
 /// What Swarm's networks are made of.
-pub fn kernel(seen: &Seen<'_>) -> Vec<Row> {
-    rows("kernel", seen, |_, facts| {
-        let parts = [
-            ("vxlan", facts.vxlan, State::Problem, "networks between nodes need it"),
-            // Services find each other by round robin and publish on their nodes.
-            ("ip_vs", facts.ipvs, State::Warning, "Docker's ingress network needs it, and this platform does not"),
-        ];
+pub fn kernel(seen: &Seen<'_>) -> Vec<Finding> {
+    rows("kernel", seen, |name, facts| {
+        let services = &seen.site.clusters[&seen.site.hosts[name].cluster].wanted.services;
+        let mut parts = vec![("vxlan", facts.vxlan, State::Problem, "networks between nodes need it")];
+        // The vendor's services find each other by round robin and publish on their nodes: they need none.
+        if services.iter().flat_map(|s| &s.ports).any(|p| p.mode == "ingress") {
+            parts.push(("ip_vs", facts.ipvs, State::Problem, "ports published by the ingress network need it"));
+        }
         let without = |(module, has, state, why): (&str, Supported, State, &str)| {
             let found = format!("{} has no {module}: {why}", facts.kernel);
             let remedy = format!("boot the distribution's own kernel, or install its extra modules ({module})");
@@ -87,7 +89,7 @@ pub fn kernel(seen: &Seen<'_>) -> Vec<Row> {
 }
 
 /// The services log to the node's syslog, and `logs` reads what rsyslog wrote.
-pub fn syslog(seen: &Seen<'_>) -> Vec<Row> {
+pub fn syslog(seen: &Seen<'_>) -> Vec<Finding> {
     rows("syslog", seen, |_, facts| {
         // Without /dev/log it is a problem, and said there.
         let missing = facts.dev_log && !facts.rsyslog;
@@ -98,7 +100,7 @@ pub fn syslog(seen: &Seen<'_>) -> Vec<Row> {
 }
 
 /// Engines that are restarted on all nodes in the same night take the platform with them.
-pub fn upgrades(seen: &Seen<'_>) -> Vec<Row> {
+pub fn upgrades(seen: &Seen<'_>) -> Vec<Finding> {
     rows("upgrades", seen, |name, facts| {
         if seen.around.get(name).is_none_or(|a| a.upgrades != Upgrades::WithEngine) {
             return vec![];
@@ -118,7 +120,7 @@ pub fn upgrades(seen: &Seen<'_>) -> Vec<Row> {
 }
 
 /// Certificates for users that lie on the hosts. Where there are none, there is nothing to say.
-pub fn certificates(seen: &Seen<'_>) -> Vec<Row> {
+pub fn certificates(seen: &Seen<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for name in seen.site.run_hosts() {
         let services = &seen.site.clusters[&seen.site.hosts[name].cluster].wanted.services;
@@ -128,21 +130,21 @@ pub fn certificates(seen: &Seen<'_>) -> Vec<Row> {
         }
         let before = all.len();
         for (found, remedy) in pairs::problems(services, host) {
-            all.push(Row::new("certificates", name, State::Problem, found, remedy));
+            all.push(Finding::new("certificates", name, State::Problem, found, remedy));
         }
         for found in pairs::ending(services, host) {
             let remedy = "put another one in its place; the next apply hands it to Traefik";
-            all.push(Row::new("certificates", name, State::Warning, found, remedy));
+            all.push(Finding::new("certificates", name, State::Warning, found, remedy));
         }
         if all.len() == before {
-            all.push(Row::ok("certificates", name));
+            all.push(Finding::ok("certificates", name));
         }
     }
     all
 }
 
 /// What the engine says of itself.
-pub fn engine(seen: &Seen<'_>) -> Vec<Row> {
+pub fn engine(seen: &Seen<'_>) -> Vec<Finding> {
     rows("engine", seen, |name, _| {
         let view = seen.world.hosts.get(name);
         if let Some(trouble) = view.and_then(|v| v.engine_trouble.as_ref()) {

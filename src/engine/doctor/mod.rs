@@ -1,6 +1,7 @@
 //! `doctor`: what is around a platform and could stop it, asked at any time. It looks and changes nothing. A check is a
 //! function from what was seen to its rows; the next one is one more function in [`CHECKS`].
 
+mod before;
 mod clusters;
 mod hosts;
 mod names;
@@ -11,9 +12,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use reemo_model::finding::Finding;
 use reemo_resource::host::surroundings::{Surroundings, Way, probes};
 use reemo_transport::Host;
-use serde::Serialize;
 
 use super::fault::Fault;
 use super::fleet::Fleet;
@@ -21,62 +22,13 @@ use super::observe;
 use super::site::Site;
 use super::world::World;
 
-/// What a check came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// As it should be.
-    Ok,
-    /// It could not be found out.
-    Unknown,
-    /// It works, and may not for ever.
-    Warning,
-    /// The platform cannot be installed so, or does not work.
-    Problem,
-}
-
-impl State {
-    /// As it is printed.
-    pub fn word(self) -> &'static str {
-        match self {
-            State::Ok => "ok",
-            State::Unknown => "unknown",
-            State::Warning => "warning",
-            State::Problem => "problem",
-        }
-    }
-}
-
-/// One finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Row {
-    /// What was looked at: `clock`, `ports`.
-    pub check: &'static str,
-    /// Host or cluster.
-    pub of: String,
-    /// How it is.
-    pub state: State,
-    /// What was found; empty for `ok`.
-    pub found: String,
-    /// What to do; empty for `ok`.
-    pub remedy: String,
-}
-
-impl Row {
-    fn ok(check: &'static str, of: &str) -> Row {
-        Row { check, of: of.to_owned(), state: State::Ok, found: String::new(), remedy: String::new() }
-    }
-
-    fn new(check: &'static str, of: &str, state: State, found: impl Into<String>, remedy: impl Into<String>) -> Row {
-        Row { check, of: of.to_owned(), state, found: found.into(), remedy: remedy.into() }
-    }
-}
-
 /// What an engine says beside what every run asks it.
 #[derive(Clone, Debug, Default)]
 pub struct EngineWords {
     /// `live-restore` is on: an engine of a Swarm cannot have it.
     pub live_restore: bool,
+    /// It fetches images by way of a proxy of its own.
+    pub proxied: bool,
     /// What it warns of itself.
     pub warnings: Vec<String>,
 }
@@ -97,7 +49,9 @@ pub struct Seen<'a> {
     pub portals: BTreeMap<String, Vec<IpAddr>>,
 }
 
-type Check = fn(&Seen<'_>) -> Vec<Row>;
+pub use before::{BARS, bar, before};
+
+type Check = fn(&Seen<'_>) -> Vec<Finding>;
 
 /// In the order they are shown.
 const CHECKS: [Check; 14] = [
@@ -118,14 +72,28 @@ const CHECKS: [Check; 14] = [
 ];
 
 /// What they find.
-pub fn examine(seen: &Seen<'_>) -> Vec<Row> {
+pub fn examine(seen: &Seen<'_>) -> Vec<Finding> {
     CHECKS.iter().flat_map(|check| check(seen)).collect()
 }
 
 /// Takes the second look. Hosts that cannot be reached are left out: their rows say so.
 pub async fn look<'a>(site: &'a Site, fleet: &Fleet, world: &'a World, now_s: i64) -> Result<Seen<'a>, Fault> {
+    look_at(site, fleet, world, now_s, |_| true).await
+}
+
+async fn look_at<'a>(
+    site: &'a Site,
+    fleet: &Fleet,
+    world: &'a World,
+    now_s: i64,
+    meant: impl Fn(&str) -> bool,
+) -> Result<Seen<'a>, Fault> {
     let ways = ways::wanted(site, world);
-    let hosts = join_all(fleet.hosts().map(|(name, conn)| one(name, conn, ways.get(name).map(Vec::as_slice))));
+    let hosts = fleet.hosts().filter(|(name, _)| meant(name));
+    let hosts = join_all(hosts.map(|(name, conn)| async {
+        let _slot = fleet.slot().await;
+        one(name, conn, ways.get(name).map(Vec::as_slice)).await
+    }));
     let (hosts, portals) = tokio::join!(hosts, names::resolved(site));
     let mut seen = Seen { site, world, now_s, around: BTreeMap::new(), engines: BTreeMap::new(), portals };
     for (name, around, engine) in hosts {
@@ -144,7 +112,8 @@ async fn one(
     let engine = async {
         let info = conn.docker().await.ok()?.info().await.ok()?;
         let warnings = info.warnings.unwrap_or_default();
-        Some(EngineWords { live_restore: info.live_restore_enabled.unwrap_or_default(), warnings })
+        let proxied = [info.http_proxy, info.https_proxy].into_iter().flatten().any(|proxy| !proxy.is_empty());
+        Some(EngineWords { live_restore: info.live_restore_enabled.unwrap_or_default(), proxied, warnings })
     };
     let (around, engine) = tokio::join!(observe::ask(conn, &asked), engine);
     (name.to_owned(), around.map(|outputs| Surroundings::parse(&outputs)), engine)

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use reemo_model::finding::{Finding, State};
 
-use super::{Row, Seen, State};
+use super::Seen;
 use crate::engine::health::host_in;
 use crate::engine::site::Site;
 
@@ -31,14 +32,14 @@ pub async fn resolved(site: &Site) -> BTreeMap<String, Vec<IpAddr>> {
 }
 
 /// The whole set against the nodes: an address that is none of theirs is a balancer, or a mistake.
-pub fn portal(seen: &Seen<'_>) -> Vec<Row> {
+pub fn portal(seen: &Seen<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for (cluster, wanted) in &seen.site.clusters {
         let Some(url) = &wanted.settings.portal_url else { continue };
         let found = seen.portals.get(url).map(Vec::as_slice).unwrap_or_default();
         if found.is_empty() {
             let said = format!("{} has no address on this machine", host_in(url));
-            all.push(Row::new(
+            all.push(Finding::new(
                 "portal",
                 cluster,
                 State::Warning,
@@ -64,7 +65,7 @@ pub fn portal(seen: &Seen<'_>) -> Vec<Row> {
         let (name, foreign_list) = (host_in(url), foreign.join(", "));
         let (state, said, remedy) = match (foreign.is_empty(), absent.is_empty()) {
             (true, true) => {
-                all.push(Row::ok("portal", cluster));
+                all.push(Finding::ok("portal", cluster));
                 continue;
             }
             // All of it elsewhere: a balancer stands before the nodes.
@@ -84,7 +85,7 @@ pub fn portal(seen: &Seen<'_>) -> Vec<Row> {
                 "add an A or AAAA record for each node that serves the portal",
             ),
         };
-        all.push(Row::new("portal", cluster, state, said, remedy));
+        all.push(Finding::new("portal", cluster, state, said, remedy));
     }
     all
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use reemo_model::finding::{Finding, State};
 use reemo_model::supply::Mode;
 use reemo_resource::host::surroundings::{Protocol, Reach, Way};
 use reemo_resource::swarm::observed::{EngineObservation, repository};
 
-use super::{Row, Seen, State};
+use super::Seen;
 use crate::engine::site::Site;
 use crate::engine::world::World;
 
@@ -27,19 +28,22 @@ pub fn wanted(site: &Site, world: &World) -> BTreeMap<String, Vec<Way>> {
 /// To the other nodes. UDP is tried where nothing listens yet: a Swarm that runs would take the byte for damage.
 fn of_nodes<'a>(site: &'a Site, world: &'a World, name: &'a String) -> impl Iterator<Item = Way> + 'a {
     let cluster = &site.hosts[name].cluster;
-    site.hosts_of(cluster).filter(move |(peer, _)| *peer != name).flat_map(move |(peer, host)| {
-        let Some(to) = world.advertise(site, peer) else { return vec![] };
-        let engine = world.hosts.get(peer).and_then(|v| v.engine.as_ref());
-        let way = |protocol, port| Way { protocol, to: to.clone(), port };
-        let mut ways = vec![way(Protocol::Tcp, GOSSIP)];
-        if !host.worker {
-            ways.push(way(Protocol::Tcp, JOIN));
-        }
-        if !engine.is_some_and(EngineObservation::in_swarm) {
-            ways.extend([way(Protocol::Udp, GOSSIP), way(Protocol::Udp, OVERLAY)]);
-        }
-        ways
-    })
+    // Of one that nobody reaches it is said so already.
+    site.hosts_of(cluster).filter(move |(peer, _)| *peer != name && world.reached(peer)).flat_map(
+        move |(peer, host)| {
+            let Some(to) = world.advertise(site, peer) else { return vec![] };
+            let engine = world.hosts.get(peer).and_then(|v| v.engine.as_ref());
+            let way = |protocol, port| Way { protocol, to: to.clone(), port };
+            let mut ways = vec![way(Protocol::Tcp, GOSSIP)];
+            if !host.worker {
+                ways.push(way(Protocol::Tcp, JOIN));
+            }
+            if !engine.is_some_and(EngineObservation::in_swarm) {
+                ways.extend([way(Protocol::Udp, GOSSIP), way(Protocol::Udp, OVERLAY)]);
+            }
+            ways
+        },
+    )
 }
 
 /// To whatever images come from, and to Docker's own packages where the site names them.
@@ -85,7 +89,7 @@ fn split(host: &str, usual: u16) -> (String, u16) {
 }
 
 /// Between every pair of nodes.
-pub fn ports(seen: &Seen<'_>) -> Vec<Row> {
+pub fn ports(seen: &Seen<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for name in seen.site.run_hosts() {
         let Some(around) = seen.around.get(name) else { continue };
@@ -95,20 +99,20 @@ pub fn ports(seen: &Seen<'_>) -> Vec<Row> {
         }
         if !ways.iter().any(|w| around.reached.contains_key(w)) {
             let found = "the ways to the other nodes could not be tried: there is no bash";
-            all.push(Row::new("ports", name, State::Unknown, found, "install bash, or see to them by hand"));
+            all.push(Finding::new("ports", name, State::Unknown, found, "install bash, or see to them by hand"));
             continue;
         }
         let shut: Vec<&Way> =
             ways.iter().filter(|w| around.reached.get(w).is_some_and(|r| *r != Reach::Open)).collect();
         if shut.is_empty() {
-            all.push(Row::ok("ports", name));
+            all.push(Finding::ok("ports", name));
             continue;
         }
         // A byte that nobody answers may have arrived all the same.
         let state = if shut.iter().any(|w| w.protocol == Protocol::Tcp) { State::Problem } else { State::Warning };
         let list: Vec<String> = shut.iter().map(|w| format!("{} {}/{}", w.to, w.port, w.protocol)).collect();
         let found = format!("no way to {}", list.join(", "));
-        all.push(Row::new("ports", name, state, found, remedy(seen)));
+        all.push(Finding::new("ports", name, state, found, remedy(seen)));
     }
     all
 }
@@ -128,7 +132,7 @@ fn remedy(seen: &Seen<'_>) -> &'static str {
 }
 
 /// Where packages and images come from.
-pub fn sources(seen: &Seen<'_>) -> Vec<Row> {
+pub fn sources(seen: &Seen<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for name in seen.site.run_hosts() {
         let Some(around) = seen.around.get(name) else { continue };
@@ -136,13 +140,20 @@ pub fn sources(seen: &Seen<'_>) -> Vec<Row> {
         let bad: Vec<(&Way, Reach)> =
             ways.iter().map(|w| (w, around.reached[w])).filter(|(_, r)| *r != Reach::Open).collect();
         if bad.is_empty() && !ways.is_empty() {
-            all.push(Row::ok("sources", name));
+            all.push(Finding::ok("sources", name));
         }
         // What is there already need not be fetched; the next release has to be.
-        let state = if has_all(seen, name) { State::Warning } else { State::Problem };
+        let state = if may_have_all(seen, name) { State::Warning } else { State::Problem };
         for (way, reach) in bad {
             let at = format!("{}:{}", way.to, way.port);
             let (found, remedy) = match reach {
+                _ if seen.engines.get(name).is_some_and(|e| e.proxied) => {
+                    let found =
+                        format!("{at} cannot be reached directly; the engine goes by way of a proxy of its own");
+                    let remedy = "right if that proxy reaches it; IMAGE_MODE: proxy has it set up by this tool";
+                    all.push(Finding::new("sources", name, State::Unknown, found, remedy));
+                    continue;
+                }
                 Reach::NoName => {
                     (format!("{} has no address here", way.to), "see /etc/resolv.conf and /etc/hosts of the host")
                 }
@@ -151,15 +162,16 @@ pub fn sources(seen: &Seen<'_>) -> Vec<Row> {
                     "let the hosts reach it, or name another (REGISTRY_URL, DOCKER_REPO_URL)",
                 ),
             };
-            all.push(Row::new("sources", name, state, found, remedy));
+            all.push(Finding::new("sources", name, state, found, remedy));
         }
     }
     all
 }
 
-/// The engine is there, with every image of its cluster.
-fn has_all(seen: &Seen<'_>, name: &str) -> bool {
-    let Some(engine) = seen.world.hosts.get(name).and_then(|v| v.engine.as_ref()) else { return false };
+/// The engine is there, with every image of its cluster; or it is, and cannot be asked.
+fn may_have_all(seen: &Seen<'_>, name: &str) -> bool {
+    let Some(view) = seen.world.hosts.get(name) else { return false };
+    let Some(engine) = &view.engine else { return view.seen.as_ref().is_some_and(|s| s.facts.has("dockerd")) };
     let wanted = &seen.site.clusters[&seen.site.hosts[name].cluster].wanted;
     wanted.services.iter().all(|s| engine.images.contains_key(&s.image))
 }

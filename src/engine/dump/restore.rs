@@ -249,7 +249,8 @@ impl Run {
         match self.show_page().await {
             Ok(shown) if shown.is_empty() => {}
             Ok(_) => {
-                fault.last_lines.push("users see the maintenance page: reemo-infra maintenance off lifts it".into())
+                let lifted = format!("reemo-infra maintenance off{} lifts it", self.options.same_site);
+                fault.last_lines.push(format!("users see the maintenance page: {lifted}"));
             }
             Err(e) => fault.last_lines.push(format!("the maintenance page could not be shown: {}", e.cause)),
         }
@@ -257,10 +258,12 @@ impl Run {
         for source in sources {
             let Ok(host) = self.fleet.host(&source.host) else { continue };
             let dumps = list(&*host).await.unwrap_or_default();
+            let same_site = &self.options.same_site;
             if let Some(last) = dumps.iter().rfind(|d| !d.release.is_empty()) {
                 fault.hint = format!(
                     "the schema was changed, and the release before it does not work with it. Correct the cause and run \
-                     the same command again; or go back: reemo-infra db restore {}. Then: reemo-infra maintenance off",
+                     the same command again; or go back: reemo-infra db restore {}{same_site}. Then: reemo-infra maintenance \
+                     off{same_site}",
                     last.name
                 );
             }

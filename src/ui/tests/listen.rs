@@ -13,6 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reemo_model::change::{Action, FieldDiff};
 use reemo_model::event::{Counts, Event, Outcome, Shown, Sink};
+use reemo_model::finding::{Finding, State};
 use reemo_model::secret::{PLACEHOLDER, Secret};
 use reemo_ui::{Color, Format, Options, Paint, Printer, Scene, Streams, Terminal, Ui, play, recap};
 
@@ -172,6 +173,8 @@ fn leak(sink: &Sink, secret: &str) {
         sink.send(Event::TaskFinished { task, title, host: host(), stage: stage(), outcome, change, seconds: 1.0 });
     }
     sink.send(Event::HostUnreachable { host: host(), address: s(), cause: s(), hint: s() });
+    let finding = Finding::new("ports", "host1", State::Problem, s(), s());
+    sink.send(Event::Preflight { findings: vec![finding] });
     sink.warn(s());
     sink.send(Event::Failure { cause: s(), last_lines: vec![s()], serving: s(), next: s() });
     let counts = BTreeMap::from([(secret.to_owned(), Counts::default())]);

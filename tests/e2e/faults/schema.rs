@@ -16,7 +16,8 @@ pub fn half(suite: &Suite) -> String {
     let ran =
         ran.ends_with(2).says("reemo_db failed").says("the fault of this test").says("users see the maintenance page");
     let text = ran.text();
-    let dump = text.split("reemo-infra db restore ").nth(1).and_then(|t| t.split(". ").next()).expect("the way back");
+    let dump =
+        text.split("reemo-infra db restore ").nth(1).and_then(|t| t.split_whitespace().next()).expect("the way back");
     assert!(query("SHOW TABLES FROM reemo LIKE 'sessions'").contains("sessions"), "the schema was changed");
     let image = suite.sh(NAMES[0], "docker service inspect -f '{{.Spec.TaskTemplate.ContainerSpec.Image}}' reemo_api");
     assert!(image.contains(":2.13.10"), "the api was not touched: {image}");
